@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# `make help` lists what can be made. Everything made goes to build/.
+
+B := build
+# The kernel that `make module` builds for: its headers' directory.
+KDIR ?= $(shell vm/kernel --headers)
+MODULE := $(B)/kernel/dm-pcache.ko
+KBUILD = $(MAKE) -C $(KDIR) M=$(abspath $(B)/kernel) CONFIG_DM_PCACHE=m \
+	 CONFIG_DEBUG_INFO_BTF_MODULES=
+# The guest's tests take the module from here.
+DEBUG_MODULE := $(B)/kernel-debug/dm-pcache.ko
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+.PHONY: help
+help:
+	@echo 'Main:'
+	@echo '  make demo          show what it does, in a virtual machine (as root, on Debian 12)'
+	@echo '  make test          every test; installs what it needs (as root, on Debian 12)'
+	@echo '  make module        build $(MODULE) for the kernel whose headers are KDIR'
+	@echo '  make install       install the module for the running kernel (KDIR=/lib/modules/$$(uname -r)/build)'
+	@echo 'For development:'
+	@echo '  make unit          unit tests in userspace, with ASan and UBSan'
+	@echo '  make test-vm       tests in the virtual machine'
+	@echo '  make check         build without warnings (W=1), sparse, dependencies between directories'
+	@echo '  make debug-kernel  a kernel with KASAN, lockdep and more (10 minutes and more)'
+	@echo '  make test-debug    the tests in the virtual machine on that kernel'
+	@echo '  make clean         remove build/'
+
+#
+# The kernel module
+#
+
+KERNEL_FILES := $(wildcard kernel/*)
+
+.PHONY: module install
+module: $(MODULE)
+
+# Objects never stand beside sources: the module is built in a copy.
+$(MODULE): $(KERNEL_FILES) | deps-build
+	@mkdir -p $(B)/kernel
+	@cp -u $(KERNEL_FILES) $(B)/kernel/
+	@$(KBUILD) modules
+
+install: KDIR := /lib/modules/$(shell uname -r)/build
+install: module
+	@$(KBUILD) modules_install
+	depmod -a
+
+.PHONY: deps-build deps-vm deps-debug
+deps-build deps-vm deps-debug: deps-%:
+	@scripts/install-deps $*
+
+include shim/shim.mk
+include tests/unit/unit.mk
+include tests/vm/vm.mk
+
+.PHONY: test
+test: check unit test-vm
+
+.PHONY: demo
+demo: module deps-vm
+	@vm/demo
+
+.PHONY: check
+check: deps-build
+	@scripts/check
+
+.PHONY: debug-kernel
+debug-kernel: deps-debug
+	@vm/debug-kernel
+
+.PHONY: clean
+clean:
+	rm -rf $(B)

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The cache as a whole: made, resumed, suspended, destroyed; its state.
+ *
+ * pcache_create() only reads. What has to be stored to take the medium into use
+ * is stored by pcache_resume(); works run from then until pcache_suspend(), which
+ * leaves everything that was written durable.
+ *
+ *	state	left to		by
+ *	new	rw, ro		pcache_resume()
+ *	rw	fail		metadata that cannot be read, no room for the log
+ *	fail	-		in "fail" writes end with an error, reads go on
+ */
+#include <linux/percpu.h>
+#include <linux/slab.h>
+
+#include "pcache.h"
+
+const char *pcache_state_name(enum pcache_state state)
+{
+	switch (state) {
+	case PCACHE_RW:
+		return "rw";
+	case PCACHE_FAIL:
+		return "fail";
+	default:
+		return "ro";
+	}
+}
+
+static void event_work(struct work_struct *work)
+{
+	struct pcache *pc = container_of(work, struct pcache, event_work);
+
+	if (pc->event)
+		pc->event(pc->event_data);
+}
+
+/**
+ * pcache_event() - Tell the host that status has changed.
+ * @pc: cache
+ *
+ * Context: any.
+ */
+void pcache_event(struct pcache *pc)
+{
+	queue_work(pc->wq, &pc->event_work);
+}
+
+/**
+ * pcache_set_state() - Change the state.
+ * @pc: cache
+ * @state: new one
+ * @why: what for, for the log; NULL: nothing to log
+ *
+ * Who comes to "fail" first decides; nothing leads out of it.
+ *
+ * Context: process context, no locks.
+ */
+void pcache_set_state(struct pcache *pc, enum pcache_state state, const char *why)
+{
+	enum pcache_state old = xchg(&pc->state, state);
+
+	if (old == state)
+		return;
+	if (state == PCACHE_FAIL)
+		pcache_err(pc, "failed: %s", why);
+	pcache_event(pc);
+	if (state == PCACHE_FAIL) {
+		pcache_io_space_freed(pc);
+		pcache_writeback_wake(pc);
+	}
+}
+
+/**
+ * pcache_stat() - Sum up a counter.
+ * @pc: cache
+ * @stat: which
+ */
+u64 pcache_stat(struct pcache *pc, enum pcache_stat stat)
+{
+	s64 sum = -(s64)pc->cleared.n[stat];
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += per_cpu_ptr(pc->counters, cpu)->n[stat];
+	return max_t(s64, sum, 0);
+}
+
+/**
+ * pcache_clear_stats() - Begin to count at 0 again.
+ * @pc: cache; admin is held
+ *
+ * What tells an amount of the present is not touched.
+ */
+void pcache_clear_stats(struct pcache *pc)
+{
+	int i;
+
+	for (i = PCACHE_STAT_READ_HITS; i < PCACHE_STATS; i++)
+		pc->cleared.n[i] += pcache_stat(pc, i);
+}
+
+/**
+ * pcache_reset_counters() - All counters are 0, also those of the present.
+ * @pc: cache; nobody uses it
+ */
+void pcache_reset_counters(struct pcache *pc)
+{
+	int cpu;
+
+	if (!pc->counters)
+		return;
+	for_each_possible_cpu(cpu)
+		memset(per_cpu_ptr(pc->counters, cpu), 0, sizeof(struct pcache_counters));
+}
+
+/* What depends on how many segments there are. */
+static int load_log(struct pcache *pc, const char **error)
+{
+	int r = pcache_segs_load(pc, error);
+
+	if (r)
+		return r;
+	r = pcache_index_init(pc);
+	if (r) {
+		*error = "Cannot allocate memory for the index";
+		return r;
+	}
+	r = pcache_replay(pc, error);
+	if (r)
+		return r;
+	pcache_segs_settle(pc);
+	return 0;
+}
+
+static void unload_log(struct pcache *pc)
+{
+	pcache_index_exit(pc);
+	pcache_segs_exit(pc);
+	pc->shards = NULL;
+	memset(&pc->segs, 0, sizeof(pc->segs));
+	pcache_reset_counters(pc);
+}
+
+/* A formatted cache may be formatted anew only if nothing would be lost. */
+static int replace_formatted(struct pcache *pc, const char **error)
+{
+	if (pc->damage.found || pcache_stat(pc, PCACHE_STAT_DIRTY_SECTORS)) {
+		*error = "Cache device holds a pcache with dirty data or damage, which format force does not overwrite";
+		return -EBUSY;
+	}
+	unload_log(pc);
+	return pcache_super_plan_format(pc, error);
+}
+
+static int load(struct pcache *pc, const char **error)
+{
+	int r = pcache_super_load(pc, error);
+
+	if (r || pc->super.format)
+		return r;
+	if (test_bit(PCACHE_OPT_GC_PERCENT, &pc->options.given))
+		pc->gc_percent = pc->options.gc_percent;
+	r = load_log(pc, error);
+	if (r)
+		return r;
+	if (pc->options.format == PCACHE_FORMAT_FORCE)
+		return replace_formatted(pc, error);
+	if (pc->damage.found && !pc->read_only) {
+		*error = "Cache log is damaged (see the kernel log): attach read-only, or repair";
+		return -EUCLEAN;
+	}
+	return 0;
+}
+
+static int make_parts(struct pcache *pc)
+{
+	return pcache_journal_init(pc) ?: pcache_io_init(pc) ?: pcache_reclaim_init(pc) ?:
+	       pcache_writeback_init(pc);
+}
+
+static int make_base(struct pcache *pc, const struct pcache_config *config)
+{
+	pc->name = config->name;
+	pc->media = config->media;
+	pc->media_bytes = config->media_bytes;
+	pc->backing = config->backing;
+	pc->backing_sectors = bdev_nr_sectors(config->backing);
+	pc->block_sectors = bdev_logical_block_size(config->backing) >> SECTOR_SHIFT;
+	pc->read_only = config->read_only;
+	pc->options = config->options;
+	pc->ordered = config->options.ordered;
+	pc->event = config->event;
+	pc->event_data = config->event_data;
+	mutex_init(&pc->admin);
+	INIT_WORK(&pc->event_work, event_work);
+	pc->counters = alloc_percpu(struct pcache_counters);
+	pc->wq = alloc_workqueue("pcache", WQ_MEM_RECLAIM, 0);
+	pc->wb_wq = alloc_workqueue("pcache-wb", WQ_MEM_RECLAIM, 0);
+	return pc->counters && pc->wq && pc->wb_wq ? 0 : -ENOMEM;
+}
+
+/**
+ * pcache_create() - Make a cache of what is on the medium. Only reads.
+ * @config: devices and options
+ * @error: what is wrong
+ *
+ * Context: may sleep.
+ *
+ * Return: the cache, for pcache_destroy(), or an error pointer.
+ */
+struct pcache *pcache_create(const struct pcache_config *config, const char **error)
+{
+	struct pcache *pc;
+	int r;
+
+	if (config->media_bytes < PCACHE_MIN_BYTES) {
+		*error = "Cache device is too small (512 MiB at least)";
+		return ERR_PTR(-EINVAL);
+	}
+	pc = kzalloc(sizeof(*pc), GFP_KERNEL);
+	if (!pc) {
+		*error = "Cannot allocate memory for the cache";
+		return ERR_PTR(-ENOMEM);
+	}
+	r = make_base(pc, config);
+	if (r)
+		*error = "Cannot allocate memory for the cache";
+	else
+		r = load(pc, error);
+	if (!r) {
+		r = make_parts(pc);
+		if (r)
+			*error = "Cannot allocate memory for the cache";
+	}
+	if (r) {
+		pcache_destroy(pc);
+		return ERR_PTR(r);
+	}
+	return pc;
+}
+
+/**
+ * pcache_destroy() - Free a cache.
+ * @pc: cache, never resumed or suspended
+ *
+ * Context: may sleep.
+ */
+void pcache_destroy(struct pcache *pc)
+{
+	pcache_writeback_exit(pc);
+	pcache_reclaim_exit(pc);
+	pcache_io_exit(pc);
+	pcache_journal_exit(pc);
+	unload_log(pc);
+	if (pc->wb_wq)
+		destroy_workqueue(pc->wb_wq);
+	if (pc->wq)
+		destroy_workqueue(pc->wq);
+	free_percpu(pc->counters);
+	kfree(pc);
+}
+
+/* Formats as planned, and loads what that made. */
+static int format_and_load(struct pcache *pc)
+{
+	const char *error = NULL;
+	int r;
+
+	pcache_super_format(pc);
+	pc->options.format = PCACHE_FORMAT_NEVER;
+	r = load(pc, &error);
+	if (r)
+		pcache_err(pc, "just formatted, and yet: %s", error);
+	return r;
+}
+
+/**
+ * pcache_resume() - Take the medium into use; let requests come.
+ * @pc: cache
+ *
+ * Context: may sleep. Return: 0 or -errno; then it is as before.
+ */
+int pcache_resume(struct pcache *pc)
+{
+	int r = 0;
+
+	mutex_lock(&pc->admin);
+	if (pc->read_only) {
+		pcache_set_state(pc, PCACHE_RO, NULL);
+		goto out;
+	}
+	if (pc->super.format)
+		r = format_and_load(pc);
+	if (r)
+		goto out;
+	pcache_super_attach(pc);
+	if (pc->state != PCACHE_FAIL)
+		pcache_set_state(pc, PCACHE_RW, NULL);
+	pcache_reclaim_stale_prefix(pc);
+	pcache_writeback_start(pc);
+	pcache_reclaim_start(pc);
+	pc->running = true;
+out:
+	mutex_unlock(&pc->admin);
+	return r;
+}
+
+/* Has what mainline would stumble over passed; false: it is still there. */
+static bool pass_stale_keys(struct pcache *pc)
+{
+	if (pc->journal.has_stale)
+		pcache_writeback_flush(pc, true);
+	pcache_reclaim_stop(pc);
+	return pcache_reclaim_all_stale(pc);
+}
+
+/**
+ * pcache_suspend() - Make all durable; stop everything.
+ * @pc: cache; no request is under way, none comes
+ *
+ * Context: may sleep, with flush_on_suspend until all is written back or the
+ * backing device has an error.
+ */
+void pcache_suspend(struct pcache *pc)
+{
+	u64 dirty;
+	bool clean;
+
+	mutex_lock(&pc->admin);
+	if (!pc->running)
+		goto out;
+	pcache_io_drain(pc);
+	if (pc->flush_on_suspend && pcache_writeback_flush(pc, true))
+		pcache_warn(pc, "flush on suspend: not all could be written back");
+	pcache_heads_close(pc);
+	clean = pass_stale_keys(pc);
+	pcache_writeback_stop(pc);
+	pcache_segs_free_dead(pc);
+	if (pcache_journal_stop(pc))
+		clean = false;
+	flush_work(&pc->event_work);
+	if (pc->state == PCACHE_RW && clean)
+		pcache_super_detach(pc);
+	else if (pc->state == PCACHE_RW)
+		pcache_warn(pc, "keys of an old generation stay in the log behind dirty data: do not attach it to Linux's own dm-pcache");
+	dirty = pcache_stat(pc, PCACHE_STAT_DIRTY_SECTORS);
+	if (dirty)
+		pcache_info(pc, "suspended with %llu dirty sectors in the cache",
+			    (unsigned long long)dirty);
+	pc->running = false;
+out:
+	mutex_unlock(&pc->admin);
+}

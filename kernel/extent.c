@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The data of extents: copied out of the medium, safe against media errors and,
+ * with data_crc, verified.
+ *
+ * The CRC of a key covers all its data, so reading a part of it reads the rest
+ * as well; keys are short where there are CRCs (PCACHE_CRC_KEY_SECTORS). What
+ * is verified is a private copy, a sector at a time on the stack: the pages of
+ * a reader can change under a direct read.
+ *
+ * Callers hold a ref of the segment.
+ */
+#include <linux/crc32c.h>
+#include <linux/highmem.h>
+
+#include "pcache.h"
+#include "pmem.h"
+
+/* Copies @bytes from @src to the bio at @iter, which moves on. */
+static void copy_to_bio(struct bio *bio, struct bvec_iter *iter, const void *src, u32 bytes)
+{
+	while (bytes) {
+		struct bio_vec bv = bio_iter_iovec(bio, *iter);
+		u32 n = min(bytes, bv.bv_len);
+		void *dst = bvec_kmap_local(&bv);
+
+		memcpy(dst, src, n);
+		kunmap_local(dst);
+		bio_advance_iter(bio, iter, n);
+		src += n;
+		bytes -= n;
+	}
+}
+
+/* Without CRC: straight from the medium to the bio. */
+static int copy_plain(struct pcache *pc, const struct pcache_extent *e, struct bio *bio,
+		      struct bvec_iter iter)
+{
+	const void *src = pcache_seg_data(pc, e->seg, e->off << SECTOR_SHIFT);
+	u32 bytes = e->sectors << SECTOR_SHIFT;
+
+	while (bytes) {
+		struct bio_vec bv = bio_iter_iovec(bio, iter);
+		u32 n = min(bytes, bv.bv_len);
+		void *dst = bvec_kmap_local(&bv);
+		bool good = pmem_read(dst, src, n);
+
+		kunmap_local(dst);
+		if (!good)
+			return -EIO;
+		bio_advance_iter(bio, &iter, n);
+		src += n;
+		bytes -= n;
+	}
+	return 0;
+}
+
+/**
+ * pcache_extent_copy_to_bio() - Copy an extent's data to a bio.
+ * @pc: cache
+ * @e: extent
+ * @bio: bio
+ * @iter: where in it; at least the extent's length is left there
+ *
+ * Return: 0; -EIO at a media error, -EILSEQ when the CRC does not match. The
+ * bio then holds something.
+ */
+int pcache_extent_copy_to_bio(struct pcache *pc, const struct pcache_extent *e,
+			      struct bio *bio, struct bvec_iter iter)
+{
+	const void *src;
+	u8 buf[SECTOR_SIZE] __aligned(8);
+	u32 crc = PCACHE_CRC_SEED, i;
+
+	if (!pc->data_crc)
+		return copy_plain(pc, e, bio, iter);
+
+	src = pcache_seg_data(pc, e->seg, (e->off - e->key_delta) << SECTOR_SHIFT);
+	for (i = 0; i < e->key_sectors; i++, src += SECTOR_SIZE) {
+		if (!pmem_read(buf, src, SECTOR_SIZE))
+			return -EIO;
+		crc = crc32c(crc, buf, SECTOR_SIZE);
+		if (i >= e->key_delta && i < e->key_delta + e->sectors)
+			copy_to_bio(bio, &iter, buf, SECTOR_SIZE);
+	}
+	return crc == e->crc ? 0 : -EILSEQ;
+}
+
+/**
+ * pcache_extent_crc() - CRC of an extent's bytes as they are on the medium.
+ * @pc: cache
+ * @e: extent
+ *
+ * At a media error, that of the bytes before it.
+ */
+u32 pcache_extent_crc(struct pcache *pc, const struct pcache_extent *e)
+{
+	const void *src = pcache_seg_data(pc, e->seg, e->off << SECTOR_SHIFT);
+	u8 buf[SECTOR_SIZE] __aligned(8);
+	u32 crc = PCACHE_CRC_SEED, i;
+
+	for (i = 0; i < e->sectors; i++, src += SECTOR_SIZE) {
+		if (!pmem_read(buf, src, SECTOR_SIZE))
+			break;
+		crc = crc32c(crc, buf, SECTOR_SIZE);
+	}
+	return crc;
+}
+
+/**
+ * pcache_extent_count_error() - Count and log that data could not be read.
+ * @pc: cache
+ * @e: extent
+ * @err: what pcache_extent_copy_to_bio() returned
+ */
+void pcache_extent_count_error(struct pcache *pc, const struct pcache_extent *e, int err)
+{
+	bool crc = err == -EILSEQ;
+
+	pcache_count(pc, crc ? PCACHE_STAT_CRC_ERRORS : PCACHE_STAT_MEDIA_ERRORS, 1);
+	pcache_err_limit(pc, "%s in %s data of sectors %llu to %llu (segment %u, sector %u)",
+			 crc ? "CRC error" : "media error", e->clean ? "clean" : "dirty",
+			 (unsigned long long)e->sector,
+			 (unsigned long long)pcache_extent_end(e) - 1, e->seg, e->off);
+}

@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Requests: where they come in; writes, flushes, and waiting for room.
+ *
+ * A write goes in chunks: room for data, copy, fence, then keys and index in one
+ * step (pcache_log_extents()). What finds no room waits at the end of
+ * segs->waiting, and everything that comes later goes behind it; the space work
+ * alone takes requests off that list, from its front. Reads never wait.
+ *
+ * A write is done when it is in the index; with FUA, when the commit that has
+ * its keys is durable; in cleaner mode, when write-back has passed that.
+ */
+#include <linux/crc32c.h>
+#include <linux/highmem.h>
+#include <linux/sched/mm.h>
+
+#include "pcache.h"
+#include "pmem.h"
+
+/**
+ * pcache_chunk_sectors() - How much one step of a write or fill takes at most.
+ * @pc: cache
+ */
+u32 pcache_chunk_sectors(const struct pcache *pc)
+{
+	return pc->data_crc ? PCACHE_CHUNK_KEYS * PCACHE_CRC_KEY_SECTORS :
+			      PCACHE_PLAIN_KEY_SECTORS;
+}
+
+static u32 key_sectors_max(const struct pcache *pc)
+{
+	return pc->data_crc ? PCACHE_CRC_KEY_SECTORS : PCACHE_PLAIN_KEY_SECTORS;
+}
+
+/* Stores @bytes of the bio at @iter, which moves on. */
+static void store_bio(void *dst, struct bio *bio, struct bvec_iter *iter, u32 bytes)
+{
+	while (bytes) {
+		struct bio_vec bv = bio_iter_iovec(bio, *iter);
+		u32 n = min(bytes, bv.bv_len);
+		void *src = bvec_kmap_local(&bv);
+
+		pmem_store(dst, src, n);
+		kunmap_local(src);
+		bio_advance_iter(bio, iter, n);
+		dst += n;
+		bytes -= n;
+	}
+}
+
+/* Copies @bytes of the bio at @iter to memory; @iter moves on. */
+static void copy_from_bio(void *dst, struct bio *bio, struct bvec_iter *iter, u32 bytes)
+{
+	while (bytes) {
+		struct bio_vec bv = bio_iter_iovec(bio, *iter);
+		u32 n = min(bytes, bv.bv_len);
+		void *src = bvec_kmap_local(&bv);
+
+		memcpy(dst, src, n);
+		kunmap_local(src);
+		bio_advance_iter(bio, iter, n);
+		dst += n;
+		bytes -= n;
+	}
+}
+
+/*
+ * Stores one sector after another by way of the stack, so that the CRC is that
+ * of what is stored even when the submitter changes its pages meanwhile.
+ */
+static u32 store_bio_crc(void *dst, struct bio *bio, struct bvec_iter *iter, u32 sectors)
+{
+	u8 buf[SECTOR_SIZE] __aligned(8);
+	u32 crc = PCACHE_CRC_SEED;
+
+	while (sectors--) {
+		copy_from_bio(buf, bio, iter, SECTOR_SIZE);
+		crc = crc32c(crc, buf, SECTOR_SIZE);
+		pmem_store(dst, buf, SECTOR_SIZE);
+		dst += SECTOR_SIZE;
+	}
+	return crc;
+}
+
+/**
+ * pcache_room_copy_bio() - Store a bio's data in reserved room.
+ * @pc: cache
+ * @room: where to
+ * @bio: bio
+ * @iter: where in it; moves on
+ * @crcs: with data_crc, gets the CRC of each key's data
+ *
+ * Durable on return.
+ */
+void pcache_room_copy_bio(struct pcache *pc, const struct pcache_room *room, struct bio *bio,
+			  struct bvec_iter *iter, u32 *crcs)
+{
+	void *dst = pcache_seg_data(pc, room->seg, room->off << SECTOR_SHIFT);
+	u32 left, n;
+
+	pmem_begin();
+	if (!pc->data_crc) {
+		store_bio(dst, bio, iter, room->sectors << SECTOR_SHIFT);
+	} else {
+		for (left = room->sectors; left; left -= n) {
+			n = min(left, key_sectors_max(pc));
+			*crcs++ = store_bio_crc(dst, bio, iter, n);
+			dst += n << SECTOR_SHIFT;
+		}
+	}
+	pmem_end();
+}
+
+/**
+ * pcache_room_keys() - The keys for data in reserved room.
+ * @pc: cache
+ * @room: where the data is
+ * @sector: on the backing device
+ * @clean: the backing device has it
+ * @crcs: of each key's data, with data_crc
+ * @keys: gets at most PCACHE_CHUNK_KEYS
+ *
+ * Return: how many.
+ */
+u32 pcache_room_keys(struct pcache *pc, const struct pcache_room *room, sector_t sector,
+		     bool clean, const u32 *crcs, struct pcache_extent *keys)
+{
+	u32 nr = 0, done, n;
+
+	for (done = 0; done < room->sectors; done += n) {
+		n = min(room->sectors - done, key_sectors_max(pc));
+		keys[nr] = (struct pcache_extent) {
+			.sector = sector + done,
+			.sectors = n,
+			.seg = room->seg,
+			.off = room->off + done,
+			.key_sectors = n,
+			.crc = pc->data_crc ? crcs[nr] : 0,
+			.clean = clean,
+		};
+		nr++;
+	}
+	return nr;
+}
+
+/**
+ * pcache_request_put() - A part of a request, or its submitter, is through.
+ * @rq: request
+ * @status: of that part
+ *
+ * Context: any.
+ */
+void pcache_request_put(struct pcache_request *rq, blk_status_t status)
+{
+	if (status)
+		rq->status = status;
+	if (atomic_dec_and_test(&rq->pending)) {
+		rq->bio->bi_status = rq->status;
+		bio_endio(rq->bio);
+	}
+}
+
+static void end_request(struct pcache_request *rq, int err)
+{
+	pcache_request_put(rq, errno_to_blk_status(err));
+}
+
+static void cleaned(struct pcache_waiter *w, int err)
+{
+	end_request(container_of(w, struct pcache_request, waiter), err);
+}
+
+static void committed(struct pcache_waiter *w, int err)
+{
+	struct pcache_request *rq = container_of(w, struct pcache_request, waiter);
+
+	if (err || !READ_ONCE(rq->pc->cleaner) || !bio_has_data(rq->bio)) {
+		end_request(rq, err);
+		return;
+	}
+	w->done = cleaned;
+	pcache_writeback_wait(rq->pc, w);
+}
+
+/* All of a write is in the index. */
+static void write_indexed(struct pcache_request *rq)
+{
+	struct pcache *pc = rq->pc;
+
+	pcache_count(pc, PCACHE_STAT_WRITES, 1);
+	if (!(rq->bio->bi_opf & REQ_FUA) && !READ_ONCE(pc->cleaner)) {
+		end_request(rq, 0);
+		return;
+	}
+	rq->waiter.done = committed;
+	pcache_journal_flush(pc, &rq->waiter);
+}
+
+/* Puts one chunk of a write into the cache. */
+static int write_chunk(struct pcache_request *rq, bool may_wait)
+{
+	struct pcache *pc = rq->pc;
+	struct pcache_extent keys[PCACHE_CHUNK_KEYS];
+	struct bvec_iter iter = rq->iter;
+	u32 crcs[PCACHE_CHUNK_KEYS], nr;
+	struct pcache_room room;
+	int r;
+
+	if (!pcache_room_get(pc, min(iter.bi_size >> SECTOR_SHIFT, pcache_chunk_sectors(pc)),
+			     &room))
+		return -ENOSPC;
+	pcache_room_copy_bio(pc, &room, rq->bio, &iter, crcs);
+	nr = pcache_room_keys(pc, &room, rq->sector, false, crcs, keys);
+	r = pcache_log_extents(pc, pcache_index_shard(pc, rq->sector), keys, nr, may_wait,
+			       NULL, NULL);
+	pcache_seg_put(pc, room.seg, 1);
+	if (r)
+		return r;
+	rq->iter = iter;
+	rq->sector += room.sectors;
+	return 0;
+}
+
+/* Goes on with a write; 0 when all of it is in the index. */
+static int write_chunks(struct pcache_request *rq, bool may_wait)
+{
+	int r = 0;
+
+	while (!r && rq->iter.bi_size) {
+		if (READ_ONCE(rq->pc->state) != PCACHE_RW)
+			return -EIO;
+		r = write_chunk(rq, may_wait);
+	}
+	return r;
+}
+
+/**
+ * pcache_io_waiting() - Do writes wait for room?
+ * @pc: cache
+ */
+bool pcache_io_waiting(struct pcache *pc)
+{
+	return !list_empty_careful(&pc->segs.waiting);
+}
+
+/* Everything that can make room is to run. */
+static void make_room(struct pcache *pc)
+{
+	mod_delayed_work(pc->wq, &pc->journal.commit_work, 0);
+	pcache_writeback_wake(pc);
+	pcache_reclaim_wake(pc);
+}
+
+/* Puts a write at the end of those that wait, or sends it back. */
+static void wait_for_room(struct pcache_request *rq, int why)
+{
+	struct pcache *pc = rq->pc;
+	blk_status_t requeue;
+	bool room;
+
+	spin_lock(&pc->segs.lock);
+	requeue = pc->io.requeue;
+	if (!requeue)
+		list_add_tail(&rq->link, &pc->segs.waiting);
+	room = pc->segs.nr_free > pc->segs.reserved;
+	spin_unlock(&pc->segs.lock);
+	if (requeue) {
+		pcache_request_put(rq, requeue);
+		return;
+	}
+	pcache_count(pc, PCACHE_STAT_SPACE_WAITS, 1);
+	/* Memory, or what was freed meanwhile, is for the work to get. */
+	if (room || why == -ENOMEM)
+		queue_work(pc->wq, &pc->io.space_work);
+	else
+		make_room(pc);
+}
+
+static void finish_write(struct pcache_request *rq, int err)
+{
+	if (err)
+		end_request(rq, err);
+	else
+		write_indexed(rq);
+}
+
+static void submit_write(struct pcache_request *rq)
+{
+	struct pcache *pc = rq->pc;
+	int r = -EAGAIN;
+
+	rq->iter = rq->bio->bi_iter;
+	rq->sector = rq->iter.bi_sector;
+	if (!pcache_io_waiting(pc))
+		r = write_chunks(rq, false);
+	if (r == -ENOSPC || r == -ENOMEM || r == -EAGAIN)
+		wait_for_room(rq, r);
+	else
+		finish_write(rq, r);
+}
+
+static struct pcache_request *first_waiting(struct pcache *pc)
+{
+	struct pcache_request *rq;
+
+	spin_lock(&pc->segs.lock);
+	rq = list_first_entry_or_null(&pc->segs.waiting, struct pcache_request, link);
+	spin_unlock(&pc->segs.lock);
+	return rq;
+}
+
+/* The first waiting write found no room: is that still so? */
+static bool still_no_room(struct pcache *pc)
+{
+	bool none;
+
+	spin_lock(&pc->segs.lock);
+	none = pc->segs.nr_free <= pc->segs.reserved;
+	spin_unlock(&pc->segs.lock);
+	return none;
+}
+
+static void space_work(struct work_struct *work)
+{
+	struct pcache *pc = container_of(work, struct pcache, io.space_work);
+	unsigned int flags = memalloc_noreclaim_save();
+	struct pcache_request *rq;
+	int r;
+
+	while ((rq = first_waiting(pc))) {
+		r = write_chunks(rq, true);
+		if (r == -ENOSPC) {
+			if (still_no_room(pc)) {
+				make_room(pc);
+				break;
+			}
+			continue;
+		}
+		spin_lock(&pc->segs.lock);
+		list_del_init(&rq->link);
+		spin_unlock(&pc->segs.lock);
+		finish_write(rq, r);
+		cond_resched();
+	}
+	memalloc_noreclaim_restore(flags);
+}
+
+/**
+ * pcache_io_space_freed() - There is room again, or no hope for any.
+ * @pc: cache
+ */
+void pcache_io_space_freed(struct pcache *pc)
+{
+	if (pcache_io_waiting(pc))
+		queue_work(pc->wq, &pc->io.space_work);
+}
+
+/**
+ * pcache_io_requeue() - Send writes back that find no room, or stop doing so.
+ * @pc: cache
+ * @status: what they end with; 0: they wait
+ *
+ * For a suspend that shall not wait for room. Context: may sleep.
+ */
+void pcache_io_requeue(struct pcache *pc, blk_status_t status)
+{
+	struct pcache_request *rq, *next;
+	LIST_HEAD(waiting);
+
+	spin_lock(&pc->segs.lock);
+	pc->io.requeue = status;
+	spin_unlock(&pc->segs.lock);
+	if (!status)
+		return;
+	cancel_work_sync(&pc->io.space_work);
+	spin_lock(&pc->segs.lock);
+	list_splice_init(&pc->segs.waiting, &waiting);
+	spin_unlock(&pc->segs.lock);
+	list_for_each_entry_safe(rq, next, &waiting, link)
+		pcache_request_put(rq, status);
+}
+
+static void submit_flush(struct pcache_request *rq)
+{
+	pcache_count(rq->pc, PCACHE_STAT_FLUSHES, 1);
+	rq->waiter.done = committed;
+	pcache_journal_flush(rq->pc, &rq->waiter);
+}
+
+/**
+ * pcache_submit() - Take a bio.
+ * @pc: cache, running
+ * @rq: memory for the request, until the bio ends; the caller's
+ * @bio: read, write or empty flush; sectors are those of the backing device;
+ *	 lies in one stretch
+ *
+ * The bio is ended by bio_endio(), maybe before this returns.
+ *
+ * Context: may sleep, but not for I/O.
+ */
+void pcache_submit(struct pcache *pc, struct pcache_request *rq, struct bio *bio)
+{
+	rq->pc = pc;
+	rq->bio = bio;
+	rq->status = BLK_STS_OK;
+	atomic_set(&rq->pending, 1);
+	INIT_LIST_HEAD(&rq->link);
+
+	if (bio_op(bio) == REQ_OP_READ)
+		pcache_read(rq);
+	else if (bio_op(bio) != REQ_OP_WRITE && bio_op(bio) != REQ_OP_FLUSH)
+		pcache_request_put(rq, BLK_STS_NOTSUPP);
+	else if (bio_has_data(bio))
+		submit_write(rq);
+	else
+		submit_flush(rq);
+}
+
+/**
+ * pcache_io_drain() - Wait until nothing of any request is left.
+ * @pc: cache; all bios have ended, none comes
+ *
+ * Context: may sleep.
+ */
+void pcache_io_drain(struct pcache *pc)
+{
+	flush_work(&pc->io.done_work);
+	flush_work(&pc->io.space_work);
+}
+
+/**
+ * pcache_io_init() - Make what requests share.
+ * @pc: cache
+ *
+ * Return: 0 or -ENOMEM; then pcache_io_exit() cleans up.
+ */
+int pcache_io_init(struct pcache *pc)
+{
+	INIT_WORK(&pc->io.space_work, space_work);
+	return pcache_read_init(pc);
+}
+
+/**
+ * pcache_io_exit() - Free what pcache_io_init() allocated.
+ * @pc: cache; drained
+ */
+void pcache_io_exit(struct pcache *pc)
+{
+	pcache_read_exit(pc);
+}

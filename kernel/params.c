@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Options and messages: one table says for each name where it may stand, how it
+ * is parsed, set at run time and printed. The constructor, the table line and
+ * messages all come from it. Status is printed here too.
+ */
+#include <linux/bitfield.h>
+#include <linux/kstrtox.h>
+#include <linux/string.h>
+
+#include "pcache.h"
+
+/**
+ * struct option - one option of the table line
+ * @name: its name
+ * @id: its bit in pcache_options.given
+ * @expected: what values are allowed, for an error text
+ * @parse: takes a value into the options; false: not allowed
+ * @set: takes the parsed value into a running cache; NULL: not at run time
+ * @print: the value, for the table line; NULL: not printed
+ */
+struct option {
+	const char *name;
+	enum pcache_option id;
+	const char *expected;
+	bool (*parse)(const char *value, struct pcache_options *o);
+	int (*set)(struct pcache *pc, const struct pcache_options *o);
+	int (*print)(struct pcache *pc, char *buf, size_t bytes);
+};
+
+static bool parse_cache_mode(const char *value, struct pcache_options *o)
+{
+	return !strcmp(value, "writeback");
+}
+
+static int print_cache_mode(struct pcache *pc, char *buf, size_t bytes)
+{
+	return scnprintf(buf, bytes, "writeback");
+}
+
+static bool parse_data_crc(const char *value, struct pcache_options *o)
+{
+	o->data_crc = !strcmp(value, "true");
+	return o->data_crc || !strcmp(value, "false");
+}
+
+static int print_data_crc(struct pcache *pc, char *buf, size_t bytes)
+{
+	return scnprintf(buf, bytes, "%s", pc->data_crc ? "true" : "false");
+}
+
+static bool parse_gc_percent(const char *value, struct pcache_options *o)
+{
+	return !kstrtouint(value, 10, &o->gc_percent) && o->gc_percent <= PCACHE_GC_PERCENT_MAX;
+}
+
+static int set_gc_percent(struct pcache *pc, const struct pcache_options *o)
+{
+	pcache_super_store_gc_percent(pc, o->gc_percent);
+	pcache_reclaim_wake(pc);
+	return 0;
+}
+
+static int print_gc_percent(struct pcache *pc, char *buf, size_t bytes)
+{
+	return scnprintf(buf, bytes, "%u", READ_ONCE(pc->gc_percent));
+}
+
+static bool parse_order(const char *value, struct pcache_options *o)
+{
+	o->ordered = !strcmp(value, "ordered");
+	return o->ordered || !strcmp(value, "fast");
+}
+
+static int print_order(struct pcache *pc, char *buf, size_t bytes)
+{
+	return scnprintf(buf, bytes, "%s", pc->ordered ? "ordered" : "fast");
+}
+
+static bool parse_format(const char *value, struct pcache_options *o)
+{
+	if (!strcmp(value, "auto"))
+		o->format = PCACHE_FORMAT_AUTO;
+	else if (!strcmp(value, "never"))
+		o->format = PCACHE_FORMAT_NEVER;
+	else if (!strcmp(value, "force"))
+		o->format = PCACHE_FORMAT_FORCE;
+	else
+		return false;
+	return true;
+}
+
+static bool parse_backing_id(const char *value, struct pcache_options *o)
+{
+	memset(o->backing_id, 0, sizeof(o->backing_id));
+	return value[0] && strscpy(o->backing_id, value, sizeof(o->backing_id)) > 0;
+}
+
+static int print_backing_id(struct pcache *pc, char *buf, size_t bytes)
+{
+	if (!test_bit(PCACHE_OPT_BACKING_ID, &pc->options.given))
+		return 0;
+	return scnprintf(buf, bytes, "%s", pc->options.backing_id);
+}
+
+static const struct option options[] = {
+	{ "cache_mode", PCACHE_OPT_CACHE_MODE, "writeback (other modes are not supported yet)",
+	  parse_cache_mode, NULL, print_cache_mode },
+	{ "data_crc", PCACHE_OPT_DATA_CRC, "true or false",
+	  parse_data_crc, NULL, print_data_crc },
+	{ "gc_percent", PCACHE_OPT_GC_PERCENT, "0 to 90",
+	  parse_gc_percent, set_gc_percent, print_gc_percent },
+	{ "writeback_order", PCACHE_OPT_ORDER, "ordered or fast",
+	  parse_order, NULL, print_order },
+	{ "format", PCACHE_OPT_FORMAT, "auto, never or force",
+	  parse_format, NULL, NULL },
+	{ "backing_id", PCACHE_OPT_BACKING_ID, "a text of 1 to 63 bytes",
+	  parse_backing_id, NULL, print_backing_id },
+};
+
+static const struct option *find_option(const char *name)
+{
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(options); i++)
+		if (!strcmp(options[i].name, name))
+			return &options[i];
+	return NULL;
+}
+
+static int parse_option(const char *name, const char *value, struct pcache_options *o,
+			char *why, size_t why_bytes)
+{
+	const struct option *opt = find_option(name);
+
+	if (!opt) {
+		scnprintf(why, why_bytes, "Unknown option %s", name);
+		return -EINVAL;
+	}
+	if (test_and_set_bit(opt->id, &o->given)) {
+		scnprintf(why, why_bytes, "Option %s is given twice", name);
+		return -EINVAL;
+	}
+	if (!opt->parse(value, o)) {
+		scnprintf(why, why_bytes, "Option %s: %s is not allowed, expected %s",
+			  name, value, opt->expected);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static void default_options(struct pcache_options *o)
+{
+	memset(o, 0, sizeof(*o));
+	o->gc_percent = PCACHE_GC_PERCENT_DEFAULT;
+	o->ordered = true;
+	o->format = PCACHE_FORMAT_AUTO;
+}
+
+/**
+ * pcache_parse_options() - Parse what follows the devices in a table line.
+ * @argc: how many words
+ * @argv: either nothing, or a count and as many words, names and values in turn;
+ *	  or, as first published, a cache mode and the value of data_crc
+ * @o: gets the options
+ * @why: gets what is wrong
+ * @why_bytes: its size
+ *
+ * Return: 0 or -EINVAL.
+ */
+int pcache_parse_options(unsigned int argc, char **argv, struct pcache_options *o,
+			 char *why, size_t why_bytes)
+{
+	unsigned int words, i;
+	int r;
+
+	default_options(o);
+	if (argc == 0)
+		return 0;
+	if (kstrtouint(argv[0], 10, &words)) {
+		if (argc != 2) {
+			scnprintf(why, why_bytes,
+				  "Expected a number of words behind the devices, or cache_mode and data_crc, not %s",
+				  argv[0]);
+			return -EINVAL;
+		}
+		return parse_option("cache_mode", argv[0], o, why, why_bytes) ?:
+		       parse_option("data_crc", argv[1], o, why, why_bytes);
+	}
+	if (words != argc - 1 || words % 2) {
+		scnprintf(why, why_bytes,
+			  "Expected %u words of options in pairs of name and value, found %u",
+			  words, argc - 1);
+		return -EINVAL;
+	}
+	for (i = 1; i < argc; i += 2) {
+		r = parse_option(argv[i], argv[i + 1], o, why, why_bytes);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/**
+ * pcache_print_options() - The options part of the table line.
+ * @pc: cache
+ * @result: buffer
+ * @maxlen: its size
+ *
+ * Return: bytes written. pcache_parse_options() takes it back.
+ */
+int pcache_print_options(struct pcache *pc, char *result, unsigned int maxlen)
+{
+	char value[PCACHE_BACKING_ID_BYTES];
+	unsigned int sz = 0, words = 0, pass, i;
+
+	for (pass = 0; pass < 2; pass++) {
+		if (pass)
+			sz += scnprintf(result + sz, maxlen - sz, "%u", words);
+		for (i = 0; i < ARRAY_SIZE(options); i++) {
+			if (!options[i].print || !options[i].print(pc, value, sizeof(value)))
+				continue;
+			words += 2;
+			if (pass)
+				sz += scnprintf(result + sz, maxlen - sz, " %s %s",
+						options[i].name, value);
+		}
+	}
+	return sz;
+}
+
+static const char * const stat_names[PCACHE_STATS] = {
+	[PCACHE_STAT_DIRTY_SECTORS] = "dirty_sectors",
+	[PCACHE_STAT_CACHED_SECTORS] = "cached_sectors",
+	[PCACHE_STAT_READ_HITS] = "read_hits",
+	[PCACHE_STAT_READ_PARTIAL_HITS] = "read_partial_hits",
+	[PCACHE_STAT_READ_MISSES] = "read_misses",
+	[PCACHE_STAT_WRITES] = "writes",
+	[PCACHE_STAT_WRITE_OVERWRITES] = "write_overwrites",
+	[PCACHE_STAT_FILLS] = "fills",
+	[PCACHE_STAT_BYPASSES] = "bypasses",
+	[PCACHE_STAT_DISCARDS] = "discards",
+	[PCACHE_STAT_FLUSHES] = "flushes",
+	[PCACHE_STAT_SPACE_WAITS] = "space_waits",
+	[PCACHE_STAT_WRITEBACK_SECTORS] = "writeback_sectors",
+	[PCACHE_STAT_WRITEBACK_ERRORS] = "writeback_errors",
+	[PCACHE_STAT_MEDIA_ERRORS] = "media_errors",
+	[PCACHE_STAT_CRC_ERRORS] = "crc_errors",
+	[PCACHE_STAT_RECLAIMED_SEGMENTS] = "reclaimed_segments",
+	[PCACHE_STAT_SECOND_CHANCES] = "second_chances",
+};
+
+/**
+ * pcache_print_status() - The status line.
+ * @pc: cache
+ * @result: buffer
+ * @maxlen: its size
+ *
+ * Return: bytes written. Waits for nothing.
+ */
+int pcache_print_status(struct pcache *pc, char *result, unsigned int maxlen)
+{
+	struct pcache_places at;
+	unsigned int sz, i;
+
+	pcache_journal_places(pc, &at);
+	sz = scnprintf(result, maxlen, "%x %u %u %u %u %x %u:%u %u:%u %u:%u writeback %s %s",
+		       pc->super.sb_flags, pc->super.seg_total, pc->n_segs,
+		       pcache_segs_used(pc), READ_ONCE(pc->gc_percent),
+		       le32_to_cpu(pc->super.info.flags), at.durable.seg, at.durable.off,
+		       at.dirty_tail.seg, at.dirty_tail.off, at.key_tail.seg, at.key_tail.off,
+		       pcache_state_name(READ_ONCE(pc->state)),
+		       pc->damage.found ? "needs_check" : "-");
+	for (i = 0; i < PCACHE_STATS; i++)
+		sz += scnprintf(result + sz, maxlen - sz, " %llu",
+				(unsigned long long)pcache_stat(pc, i));
+	return sz;
+}
+
+/* Message "stats": names and values. */
+static int print_stats(struct pcache *pc, char *result, unsigned int maxlen)
+{
+	unsigned int sz = 0, i;
+
+	for (i = 0; i < PCACHE_STATS; i++)
+		sz += scnprintf(result + sz, maxlen - sz, "%s %llu\n", stat_names[i],
+				(unsigned long long)pcache_stat(pc, i));
+	return 1;
+}
+
+static int msg_cleaner(struct pcache *pc)
+{
+	WRITE_ONCE(pc->cleaner, true);
+	return pcache_journal_sync(pc);
+}
+
+static int msg_flush_on_suspend(struct pcache *pc)
+{
+	pc->flush_on_suspend = true;
+	return 0;
+}
+
+static int msg_clear_stats(struct pcache *pc)
+{
+	pcache_clear_stats(pc);
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(struct pcache *pc);
+} plain_messages[] = {
+	{ "cleaner", msg_cleaner },
+	{ "flush_on_suspend", msg_flush_on_suspend },
+	{ "clear_stats", msg_clear_stats },
+};
+
+static int set_option(struct pcache *pc, const char *name, const char *value)
+{
+	const struct option *opt = find_option(name);
+	struct pcache_options o = pc->options;
+	int r;
+
+	if (!opt || !opt->set) {
+		pcache_warn(pc, "message: %s is not an option that can be changed at run time",
+			    name);
+		return -EINVAL;
+	}
+	if (!opt->parse(value, &o)) {
+		pcache_warn(pc, "message: %s %s is not allowed, expected %s", name, value,
+			    opt->expected);
+		return -EINVAL;
+	}
+	r = opt->set(pc, &o);
+	if (!r)
+		pc->options = o;
+	return r;
+}
+
+static int run_plain(struct pcache *pc, const char *name)
+{
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(plain_messages); i++)
+		if (!strcmp(plain_messages[i].name, name))
+			return plain_messages[i].run(pc);
+	pcache_warn(pc, "message: %s is unknown", name);
+	return -EINVAL;
+}
+
+/**
+ * pcache_message() - Carry out a message.
+ * @pc: cache
+ * @argc: how many words
+ * @argv: them
+ * @result: buffer for an answer
+ * @maxlen: its size
+ *
+ * Context: may sleep, with "flush" for long; a signal ends that.
+ *
+ * Return: 1 with an answer, 0 without, or -errno.
+ */
+int pcache_message(struct pcache *pc, unsigned int argc, char **argv, char *result,
+		   unsigned int maxlen)
+{
+	int r;
+
+	if (argc == 1 && !strcmp(argv[0], "stats"))
+		return print_stats(pc, result, maxlen);
+	/* Not under admin: it may take long, and keeps the host from suspending. */
+	if (argc == 1 && !strcmp(argv[0], "flush") && READ_ONCE(pc->running))
+		return pcache_writeback_flush(pc, false);
+	if (mutex_lock_interruptible(&pc->admin))
+		return -EINTR;
+	if (!pc->running) {
+		pcache_warn(pc, "message: %s needs a device that is resumed and not read-only",
+			    argv[0]);
+		r = -EINVAL;
+	} else if (argc == 1) {
+		r = run_plain(pc, argv[0]);
+	} else if (argc == 2) {
+		r = set_option(pc, argv[0], argv[1]);
+	} else {
+		pcache_warn(pc, "message: expected one or two words, found %u", argc);
+		r = -EINVAL;
+	}
+	mutex_unlock(&pc->admin);
+	return r;
+}

@@ -1,0 +1,848 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * In-core structures of the cache, and what each file offers the others.
+ *
+ * Lock order:
+ *	pcache.admin (mutex) > pcache_shard.lock > pcache_journal.lock
+ *	pcache_head.lock > pcache_segs.lock
+ *	pcache_io.done_lock is irq-safe and innermost
+ * A shard's lock and a head's lock are never held together. User data is
+ * copied under none of the spinlocks. doc/design.rst has the whole picture.
+ */
+#ifndef PCACHE_H
+#define PCACHE_H
+
+#include <linux/atomic.h>
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/completion.h>
+#include <linux/list.h>
+#include <linux/mempool.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/printk.h>
+#include <linux/ratelimit.h>
+#include <linux/rbtree.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "format.h"
+
+struct pcache;
+
+#define pcache_err(pc, fmt, ...)	pr_err("dm-pcache: %s: " fmt "\n", (pc)->name, ##__VA_ARGS__)
+#define pcache_warn(pc, fmt, ...)	pr_warn("dm-pcache: %s: " fmt "\n", (pc)->name, ##__VA_ARGS__)
+#define pcache_info(pc, fmt, ...)	pr_info("dm-pcache: %s: " fmt "\n", (pc)->name, ##__VA_ARGS__)
+#define pcache_err_limit(pc, fmt, ...) \
+	pr_err_ratelimited("dm-pcache: %s: " fmt "\n", (pc)->name, ##__VA_ARGS__)
+
+/*
+ * Options and state
+ */
+
+enum pcache_mode {
+	PCACHE_WRITEBACK,
+	PCACHE_WRITETHROUGH,
+	PCACHE_WRITEAROUND,
+	PCACHE_WRITEONLY,
+};
+
+enum pcache_format {
+	PCACHE_FORMAT_AUTO,
+	PCACHE_FORMAT_NEVER,
+	PCACHE_FORMAT_FORCE,
+};
+
+/**
+ * struct pcache_options - what a table line asks for
+ * @given: bit per option (enum pcache_option) that the line names
+ * @data_crc: CRC of cached data; fixed when the cache is formatted
+ * @gc_percent: share of segments in use at which reclaim begins
+ * @ordered: write-back keeps the order of epochs
+ * @format: what may be formatted
+ * @backing_id: what the cache is bound to; NUL-padded
+ */
+struct pcache_options {
+	unsigned long given;
+	bool data_crc;
+	u32 gc_percent;
+	bool ordered;
+	enum pcache_format format;
+	char backing_id[PCACHE_BACKING_ID_BYTES];
+};
+
+enum pcache_option {
+	PCACHE_OPT_CACHE_MODE,
+	PCACHE_OPT_DATA_CRC,
+	PCACHE_OPT_GC_PERCENT,
+	PCACHE_OPT_ORDER,
+	PCACHE_OPT_FORMAT,
+	PCACHE_OPT_BACKING_ID,
+};
+
+#define PCACHE_GC_PERCENT_MAX		90
+#define PCACHE_GC_PERCENT_DEFAULT	70
+
+enum pcache_state {
+	PCACHE_NEW,
+	PCACHE_RW,
+	PCACHE_RO,
+	PCACHE_FAIL,
+};
+
+/* In the order of the status line, then what is not on it. */
+enum pcache_stat {
+	PCACHE_STAT_DIRTY_SECTORS,
+	PCACHE_STAT_CACHED_SECTORS,
+	PCACHE_STAT_READ_HITS,
+	PCACHE_STAT_READ_PARTIAL_HITS,
+	PCACHE_STAT_READ_MISSES,
+	PCACHE_STAT_WRITES,
+	PCACHE_STAT_WRITE_OVERWRITES,
+	PCACHE_STAT_FILLS,
+	PCACHE_STAT_BYPASSES,
+	PCACHE_STAT_DISCARDS,
+	PCACHE_STAT_FLUSHES,
+	PCACHE_STAT_SPACE_WAITS,
+	PCACHE_STAT_WRITEBACK_SECTORS,
+	PCACHE_STAT_WRITEBACK_ERRORS,
+	PCACHE_STAT_MEDIA_ERRORS,
+	PCACHE_STAT_CRC_ERRORS,
+	PCACHE_STAT_RECLAIMED_SEGMENTS,
+	PCACHE_STAT_SECOND_CHANCES,
+	PCACHE_STATS,
+};
+
+struct pcache_counters {
+	u64 n[PCACHE_STATS];
+};
+
+/*
+ * Places in the log
+ */
+
+/**
+ * struct pcache_pos - a place in the log
+ * @seg: logical id of the segment
+ * @off: bytes, in its data area
+ * @ord: how many ksets (LAST counted) stand before it; only comparable within
+ *	 one attach, where key_tail begins with 0
+ */
+struct pcache_pos {
+	u32 seg;
+	u32 off;
+	u64 ord;
+};
+
+static inline bool pcache_pos_same(const struct pcache_pos *a, const struct pcache_pos *b)
+{
+	return a->seg == b->seg && a->off == b->off;
+}
+
+/**
+ * struct pcache_extent - a logical range and the place of its data
+ * @sector: first sector on the backing device
+ * @sectors: length
+ * @seg: logical id of the segment
+ * @off: sectors, in its data area
+ * @key_delta: sectors from the key's first to this one (data_crc only)
+ * @key_sectors: length of the key it came from (data_crc only)
+ * @crc: of that key's whole data (data_crc only)
+ * @clean: the backing device holds these bytes durably
+ */
+struct pcache_extent {
+	sector_t sector;
+	u32 sectors;
+	u32 seg;
+	u32 off;
+	u32 key_delta;
+	u32 key_sectors;
+	u32 crc;
+	bool clean;
+};
+
+static inline sector_t pcache_extent_end(const struct pcache_extent *e)
+{
+	return e->sector + e->sectors;
+}
+
+/*
+ * slots.c: records that stand twice on the medium
+ */
+
+/**
+ * struct pcache_slots - where a record's two slots are and which is current
+ * @base: slot 0, on the medium
+ * @stride: bytes from slot 0 to slot 1
+ * @bytes: size of the record
+ * @seq: of the current one
+ * @current_slot: 0 or 1; -1: none is valid
+ * @valid: bit per slot
+ */
+struct pcache_slots {
+	void *base;
+	u32 stride;
+	u32 bytes;
+	u8 seq;
+	s8 current_slot;
+	u8 valid;
+};
+
+u32 pcache_crc(const void *record, size_t bytes);
+void pcache_slots_init(struct pcache_slots *s, void *base, u32 stride, u32 bytes);
+bool pcache_slots_read(struct pcache_slots *s, void *record);
+void pcache_slots_write(struct pcache_slots *s, void *record);
+void pcache_slots_write_both(struct pcache_slots *s, void *record);
+bool pcache_slots_agree(const struct pcache_slots *s);
+void pcache_slots_erase(struct pcache_slots *s);
+
+/*
+ * index.c: logical range -> place
+ */
+
+struct pcache_leaf;
+
+/**
+ * struct pcache_tree - extents in the order of their sectors
+ * @root: of leaves, each an array of extents
+ * @spares: leaves held ready, so that no insertion has to allocate
+ * @nr_spares: how many
+ * @crc: extents have CRCs, and are not merged
+ * @pool: where leaves come from
+ */
+struct pcache_tree {
+	struct rb_root root;
+	struct pcache_leaf *spares;
+	u32 nr_spares;
+	bool crc;
+	mempool_t *pool;
+};
+
+/**
+ * struct pcache_shard - the part of the index that a stretch hashes to
+ * @lock: protects all below
+ * @tree: extents
+ * @misses: reads of the backing device under way that mean to fill
+ */
+struct pcache_shard {
+	spinlock_t lock;
+	struct pcache_tree tree;
+	struct list_head misses;
+} ____cacheline_aligned_in_smp;
+
+/**
+ * struct pcache_delta - what an operation took out of a tree
+ * @dirty: sectors that were dirty
+ * @clean: sectors that were clean
+ */
+struct pcache_delta {
+	u32 dirty;
+	u32 clean;
+};
+
+#define PCACHE_LEAF_BYTES	512
+
+struct pcache_extent pcache_extent_part(const struct pcache_extent *e, sector_t from,
+					sector_t to);
+bool pcache_same_place(const struct pcache_extent *a, const struct pcache_extent *b);
+
+void pcache_tree_init(struct pcache_tree *t, bool crc, mempool_t *pool);
+void pcache_tree_clear(struct pcache_tree *t);
+u32 pcache_tree_need(u32 inserts);
+bool pcache_tree_prepare(struct pcache_tree *t, u32 inserts, gfp_t gfp);
+void pcache_tree_insert(struct pcache_tree *t, const struct pcache_extent *e,
+			struct pcache_delta *d);
+void pcache_tree_cut(struct pcache_tree *t, sector_t sector, u32 sectors,
+		     const struct pcache_extent *match, struct pcache_delta *d);
+void pcache_tree_clean(struct pcache_tree *t, const struct pcache_extent *e,
+		       struct pcache_delta *d);
+bool pcache_tree_first(struct pcache_tree *t, sector_t sector, struct pcache_extent *e);
+
+int pcache_index_init(struct pcache *pc);
+void pcache_index_exit(struct pcache *pc);
+struct pcache_shard *pcache_index_shard(struct pcache *pc, sector_t sector);
+bool pcache_index_lock(struct pcache *pc, struct pcache_shard *sh, u32 inserts);
+void pcache_index_lock_wait(struct pcache *pc, struct pcache_shard *sh, u32 inserts);
+void pcache_index_insert(struct pcache *pc, struct pcache_shard *sh,
+			 const struct pcache_extent *e);
+void pcache_index_drop(struct pcache *pc, const struct pcache_extent *e);
+void pcache_index_clean(struct pcache *pc, const struct pcache_extent *e);
+
+/*
+ * segment.c: segments, their generations, data heads
+ */
+
+enum pcache_seg_use {
+	PCACHE_SEG_FREE,
+	PCACHE_SEG_DATA,
+	PCACHE_SEG_LOG,
+};
+
+/**
+ * struct pcache_segment - one segment
+ * @refs: one for each key in the log that names it, for each reservation in it,
+ *	  each reader, an open data head, and for being part of the log
+ * @phys: physical id
+ * @passed: refs of keys that key_tail passes in this pass of reclaim
+ * @use: what it holds (under pcache_segs.lock)
+ * @link: on the list of free or dead segments
+ * @gen: its generation; constant while it has refs
+ * @gen_slots: where that is stored
+ */
+struct pcache_segment {
+	atomic_t refs;
+	u32 phys;
+	u32 passed;
+	enum pcache_seg_use use;
+	struct list_head link;
+	u64 gen;
+	struct pcache_slots gen_slots;
+};
+
+/**
+ * struct pcache_head - where the next data goes
+ * @lock: protects all below
+ * @seg: the open segment; PCACHE_NO_SEG: none
+ * @next: sectors, first free one in its data area
+ */
+struct pcache_head {
+	spinlock_t lock;
+	u32 seg;
+	u32 next;
+} ____cacheline_aligned_in_smp;
+
+#define PCACHE_NO_SEG	U32_MAX
+
+/**
+ * struct pcache_segs - all segments
+ * @lock: protects the lists and what is counted, and the list of waiting writes
+ * @free: can be given out
+ * @dead: without refs; become free when their generation is raised
+ * @nr_free: how many are free
+ * @reserved: free segments that only the log may take
+ * @heads: data heads
+ * @nr_heads: how many
+ * @waiting: writes without room, in order of arrival
+ */
+struct pcache_segs {
+	struct pcache_segment *seg;
+	spinlock_t lock;
+	struct list_head free;
+	struct list_head dead;
+	u32 nr_free;
+	u32 reserved;
+	struct pcache_head *heads;
+	u32 nr_heads;
+	struct list_head waiting;
+};
+
+/**
+ * struct pcache_room - place for data, held by one ref of its segment
+ * @seg: logical id
+ * @off: sectors, in the data area
+ * @sectors: how many
+ */
+struct pcache_room {
+	u32 seg;
+	u32 off;
+	u32 sectors;
+};
+
+int pcache_segs_load(struct pcache *pc, const char **error);
+void pcache_segs_exit(struct pcache *pc);
+void pcache_segs_settle(struct pcache *pc);
+void *pcache_seg_data(struct pcache *pc, u32 seg, u32 off_bytes);
+void pcache_seg_get(struct pcache *pc, u32 seg);
+void pcache_seg_put(struct pcache *pc, u32 seg, u32 refs);
+bool pcache_room_get(struct pcache *pc, u32 sectors, struct pcache_room *room);
+u32 pcache_seg_alloc_log(struct pcache *pc);
+u32 pcache_segs_free_dead(struct pcache *pc);
+void pcache_heads_close(struct pcache *pc);
+bool pcache_segs_few(struct pcache *pc);
+u32 pcache_segs_used(struct pcache *pc);
+
+/*
+ * extent.c: the data of extents
+ */
+
+int pcache_extent_copy_to_bio(struct pcache *pc, const struct pcache_extent *e,
+			      struct bio *bio, struct bvec_iter iter);
+u32 pcache_extent_crc(struct pcache *pc, const struct pcache_extent *e);
+void pcache_extent_count_error(struct pcache *pc, const struct pcache_extent *e, int err);
+
+/*
+ * kset.c: one kset, in memory and on the medium
+ */
+
+/**
+ * struct pcache_kset - a kset in memory
+ * @link: on the list of free or sealed ones
+ * @seq: counts ksets from the attach on, in the order in which they are committed
+ * @nr_keys: how many
+ * @epoch: it is the first of an epoch
+ * @head: as on the medium; the keys follow directly
+ * @keys: as on the medium
+ */
+struct pcache_kset {
+	struct list_head link;
+	u64 seq;
+	u32 nr_keys;
+	bool epoch;
+	struct pcache_media_kset head;
+	struct pcache_media_key keys[PCACHE_KSET_KEYS];
+};
+
+enum pcache_kset_kind {
+	PCACHE_KSET_ORDINARY,
+	PCACHE_KSET_IS_LAST,
+	PCACHE_KSET_ZERO,	/* 24 zero bytes */
+	PCACHE_KSET_TORN,	/* something, but no kset */
+	PCACHE_KSET_UNREADABLE,
+};
+
+enum pcache_key_verdict {
+	PCACHE_KEY_GOOD,
+	PCACHE_KEY_STALE,	/* of an old generation */
+	PCACHE_KEY_BAD,
+};
+
+enum pcache_kset_kind pcache_kset_read(struct pcache *pc, const struct pcache_pos *pos,
+				       struct pcache_kset *ks);
+void pcache_kset_next(const struct pcache_kset *ks, enum pcache_kset_kind kind,
+		      struct pcache_pos *pos);
+u64 pcache_kset_number(const struct pcache_kset *ks);
+u64 pcache_number_after(u64 number);
+u64 pcache_number_behind_mainline(const struct pcache_kset *ks, const struct pcache_pos *next);
+void pcache_key_encode(struct pcache *pc, const struct pcache_extent *e,
+		       struct pcache_media_key *key);
+enum pcache_key_verdict pcache_key_decode(struct pcache *pc, const struct pcache_media_key *key,
+					  struct pcache_extent *e);
+
+/*
+ * journal.c: the log's head; commits; the tails
+ */
+
+/**
+ * struct pcache_waiter - someone who waits for the log to reach a place
+ * @link: on a list of waiters
+ * @target: journal: kset seq that must be committed; write-back: ord that
+ *	    dirty_tail must reach
+ * @done: called without locks, in process context, once; may sleep no longer
+ *	  than a completion may
+ */
+struct pcache_waiter {
+	struct list_head link;
+	u64 target;
+	void (*done)(struct pcache_waiter *w, int err);
+};
+
+/**
+ * struct pcache_places - where the log's places are
+ * @key_tail: where the log begins
+ * @dirty_tail: keys before it are clean
+ * @last: the last kset
+ * @durable: behind it; nothing from here on is durable yet
+ */
+struct pcache_places {
+	struct pcache_pos key_tail;
+	struct pcache_pos dirty_tail;
+	struct pcache_pos last;
+	struct pcache_pos durable;
+};
+
+/**
+ * struct pcache_journal - the log
+ * @lock: protects all up to @last_is_log_only
+ * @open: keys that no commit has taken yet
+ * @sealed: full ksets, and what a round takes
+ * @waiters: for a commit
+ * @next_seq: of the kset after @open
+ * @aged: what is open is to be committed although nobody waits
+ * @committing: somebody owns the head
+ * @key_tail: where the log begins; on the medium in both slots
+ * @dirty_tail: keys before it are clean; on the medium in both slots
+ * @last: the last durable kset
+ * @durable: behind it
+ * @last_is_log_only: @last is a LAST, or there is no kset at all
+ * @head: where the next kset goes; the owner's
+ * @next_number: of the next kset; the owner's
+ * @last_number: of the last kset, 0 for none or mainline's; the owner's
+ * @own_spare: a kset for the owner
+ * @stale_end: keys of an old generation stand before it only; the reclaim work's
+ * @has_stale: there are such
+ * @key_slots: key_tail on the medium; the reclaim work's
+ * @dirty_slots: dirty_tail on the medium; the write-back work's
+ * @kset_pool: of struct pcache_kset
+ * @commit_work: commits what nobody flushes
+ * @handover_work: goes on with the head when a caller has done enough rounds
+ */
+struct pcache_journal {
+	spinlock_t lock;
+	struct pcache_kset *open;
+	struct list_head sealed;
+	struct list_head waiters;
+	u64 next_seq;
+	bool aged;
+	bool committing;
+	struct pcache_pos key_tail;
+	struct pcache_pos dirty_tail;
+	struct pcache_pos last;
+	struct pcache_pos durable;
+	bool last_is_log_only;
+	struct pcache_pos head;
+	u64 next_number;
+	u64 last_number;
+	struct pcache_kset *own_spare;
+	struct pcache_pos stale_end;
+	bool has_stale;
+	struct pcache_slots key_slots;
+	struct pcache_slots dirty_slots;
+	mempool_t kset_pool;
+	struct delayed_work commit_work;
+	struct work_struct handover_work;
+};
+
+typedef bool (*pcache_log_check_fn)(struct pcache_shard *sh, const struct pcache_extent *keys,
+				    u32 nr, void *arg);
+
+int pcache_journal_init(struct pcache *pc);
+void pcache_journal_exit(struct pcache *pc);
+void pcache_journal_start(struct pcache *pc);
+int pcache_journal_stop(struct pcache *pc);
+bool pcache_journal_append(struct pcache *pc, const struct pcache_extent *keys, u32 nr,
+			   struct pcache_kset **spare);
+void pcache_journal_flush(struct pcache *pc, struct pcache_waiter *w);
+int pcache_journal_sync(struct pcache *pc);
+bool pcache_journal_move_on(struct pcache *pc);
+int pcache_log_extents(struct pcache *pc, struct pcache_shard *sh,
+		       const struct pcache_extent *keys, u32 nr, bool may_wait,
+		       pcache_log_check_fn check, void *arg);
+void pcache_tail_store(struct pcache *pc, struct pcache_slots *slots,
+		       const struct pcache_pos *pos);
+void pcache_journal_places(struct pcache *pc, struct pcache_places *places);
+
+/*
+ * replay.c: the log, read at attach
+ */
+
+/**
+ * struct pcache_damage - what replay found wrong
+ * @found: something
+ * @why: in words
+ * @pos: where
+ */
+struct pcache_damage {
+	bool found;
+	const char *why;
+	struct pcache_pos pos;
+};
+
+int pcache_replay(struct pcache *pc, const char **error);
+
+/*
+ * super.c: super-block, cache_info, extension block; format, attach, detach
+ */
+
+/**
+ * struct pcache_super - identity of the cache
+ * @seg_total: of the super-block
+ * @sb_flags: of the super-block
+ * @info: cache_info as last read or written
+ * @info_slots: where it is
+ * @ext: extension block as last read or written
+ * @ext_slots: where it is
+ * @ext_valid: there is one, and it is this cache's
+ * @mainline_was_here: there is no block, or mainline has attached since
+ * @clean: the block's places are those of a clean detach, and still hold
+ * @format: the medium has to be formatted at resume
+ */
+struct pcache_super {
+	u32 seg_total;
+	u32 sb_flags;
+	struct pcache_media_info info;
+	struct pcache_slots info_slots;
+	struct pcache_media_ext ext;
+	struct pcache_slots ext_slots;
+	bool ext_valid;
+	bool mainline_was_here;
+	bool clean;
+	bool format;
+};
+
+int pcache_super_load(struct pcache *pc, const char **error);
+int pcache_super_plan_format(struct pcache *pc, const char **error);
+void pcache_super_format(struct pcache *pc);
+void pcache_super_attach(struct pcache *pc);
+void pcache_super_detach(struct pcache *pc);
+void pcache_super_store_gc_percent(struct pcache *pc, u32 percent);
+
+/*
+ * io.c: requests, writes, flushes, waiting for room
+ */
+
+/* What one step of a write or a fill copies at most, and how many keys that makes. */
+#define PCACHE_PLAIN_KEY_SECTORS	512
+#define PCACHE_CRC_KEY_SECTORS		32
+#define PCACHE_CHUNK_KEYS		8
+
+/**
+ * struct pcache_request - a bio on its way through the cache
+ * @pc: which
+ * @bio: it; its range lies in one stretch
+ * @iter: what of a write is still to be copied
+ * @sector: that rest's first sector on the backing device
+ * @link: on the list of waiting writes
+ * @waiter: for a commit, then for write-back
+ * @pending: parts of a read under way, and one for the submitter
+ * @status: first error of a part
+ */
+struct pcache_request {
+	struct pcache *pc;
+	struct bio *bio;
+	struct bvec_iter iter;
+	sector_t sector;
+	struct list_head link;
+	struct pcache_waiter waiter;
+	atomic_t pending;
+	blk_status_t status;
+};
+
+/**
+ * struct pcache_io - what requests share
+ * @done_lock: irq-safe, for @done
+ * @done: misses whose read has ended
+ * @done_work: copies them to the reader and to the cache
+ * @space_work: goes on with the writes that wait for room
+ * @bios: for reads of the backing device
+ * @requeue: what a write that finds no room is ended with; 0: it waits
+ */
+struct pcache_io {
+	spinlock_t done_lock;
+	struct list_head done;
+	struct work_struct done_work;
+	struct work_struct space_work;
+	struct bio_set bios;
+	blk_status_t requeue;
+};
+
+int pcache_io_init(struct pcache *pc);
+void pcache_io_exit(struct pcache *pc);
+void pcache_io_drain(struct pcache *pc);
+void pcache_io_requeue(struct pcache *pc, blk_status_t status);
+void pcache_io_space_freed(struct pcache *pc);
+bool pcache_io_waiting(struct pcache *pc);
+void pcache_submit(struct pcache *pc, struct pcache_request *rq, struct bio *bio);
+void pcache_request_put(struct pcache_request *rq, blk_status_t status);
+u32 pcache_chunk_sectors(const struct pcache *pc);
+void pcache_room_copy_bio(struct pcache *pc, const struct pcache_room *room, struct bio *bio,
+			  struct bvec_iter *iter, u32 *crcs);
+u32 pcache_room_keys(struct pcache *pc, const struct pcache_room *room, sector_t sector,
+		     bool clean, const u32 *crcs, struct pcache_extent *keys);
+
+/*
+ * read.c: hits, misses, fills
+ */
+
+int pcache_read_init(struct pcache *pc);
+void pcache_read_exit(struct pcache *pc);
+void pcache_read(struct pcache_request *rq);
+void pcache_read_void_fills(struct pcache_shard *sh, sector_t sector, u32 sectors);
+
+/*
+ * writeback.c: dirty data to the backing device
+ */
+
+/**
+ * struct pcache_range - sectors of the backing device
+ * @sector: first one
+ * @sectors: how many
+ */
+struct pcache_range {
+	sector_t sector;
+	u32 sectors;
+};
+
+#define PCACHE_FAILED_RANGES	64
+
+/**
+ * struct pcache_writeback - dirty data on its way
+ * @work: rounds, until there is nothing to do; delayed after an error
+ * @waiters: for dirty_tail (under journal.lock)
+ * @kset: the one that a round looks at
+ * @leaves: for the trees below
+ * @batch: what a round writes
+ * @unreadable: what of it could not be read
+ * @unwritten: what of it the backing device did not take
+ * @pages: memory for data on its way
+ * @bios: likewise
+ * @lock: irq-safe, for @failed and @nr_failed
+ * @failed: what bios covered that ended with an error
+ * @nr_failed: how many did; may be more than @failed has room for
+ * @in_flight: bios, and one for the submitter
+ * @idle: completed when @in_flight becomes 0
+ * @pause_ms: after the next error; 0: the last round had none
+ * @give_up: an error ends all waits
+ * @stop: no further round
+ */
+struct pcache_writeback {
+	struct delayed_work work;
+	struct list_head waiters;
+	struct pcache_kset *kset;
+	mempool_t leaves;
+	struct pcache_tree batch;
+	struct pcache_tree unreadable;
+	struct pcache_tree unwritten;
+	mempool_t pages;
+	struct bio_set bios;
+	spinlock_t lock;
+	struct pcache_range failed[PCACHE_FAILED_RANGES];
+	u32 nr_failed;
+	atomic_t in_flight;
+	struct completion idle;
+	u32 pause_ms;
+	bool give_up;
+	bool stop;
+};
+
+int pcache_writeback_init(struct pcache *pc);
+void pcache_writeback_exit(struct pcache *pc);
+void pcache_writeback_start(struct pcache *pc);
+void pcache_writeback_stop(struct pcache *pc);
+void pcache_writeback_wake(struct pcache *pc);
+void pcache_writeback_wait(struct pcache *pc, struct pcache_waiter *w);
+int pcache_writeback_flush(struct pcache *pc, bool give_up);
+
+/*
+ * reclaim.c: what leaves the cache
+ */
+
+/**
+ * struct pcache_reclaim - reclaim
+ * @work: one pass after another while there is need
+ * @kset: the one that a pass looks at
+ * @stop: no further pass
+ */
+struct pcache_reclaim {
+	struct work_struct work;
+	struct pcache_kset *kset;
+	bool stop;
+};
+
+int pcache_reclaim_init(struct pcache *pc);
+void pcache_reclaim_exit(struct pcache *pc);
+void pcache_reclaim_start(struct pcache *pc);
+void pcache_reclaim_stop(struct pcache *pc);
+void pcache_reclaim_wake(struct pcache *pc);
+void pcache_reclaim_stale_prefix(struct pcache *pc);
+bool pcache_reclaim_all_stale(struct pcache *pc);
+
+/*
+ * cache.c: the cache as a whole
+ */
+
+/**
+ * struct pcache_config - what a host gives to pcache_create()
+ * @name: for log lines; must outlive the cache
+ * @media: the cache device, mapped; stays the host's
+ * @media_bytes: its size
+ * @backing: the backing device; stays the host's
+ * @backing_name: for messages about identity
+ * @read_only: write to neither
+ * @options: from the table line
+ * @event: called in process context when status has changed; may be NULL
+ * @event_data: handed to it
+ */
+struct pcache_config {
+	const char *name;
+	void *media;
+	u64 media_bytes;
+	struct block_device *backing;
+	bool read_only;
+	struct pcache_options options;
+	void (*event)(void *data);
+	void *event_data;
+};
+
+/**
+ * struct pcache - one cache
+ * @name: for log lines
+ * @media: the cache device, mapped
+ * @media_bytes: its size
+ * @backing: the backing device
+ * @backing_sectors: its size
+ * @block_sectors: its logical block size
+ * @read_only: the table's mode
+ * @running: between resume and suspend
+ * @cleaner: writes are done when they are clean
+ * @flush_on_suspend: clean at suspend
+ * @state: who may change it: pcache_set_state() only
+ * @n_segs: how many cache segments
+ * @admin: messages, resume and suspend; cache_info and extension block
+ * @state_work: sends the event for a change of state
+ */
+struct pcache {
+	const char *name;
+	void *media;
+	u64 media_bytes;
+	struct block_device *backing;
+	sector_t backing_sectors;
+	u32 block_sectors;
+	bool read_only;
+	bool running;
+	bool cleaner;
+	bool flush_on_suspend;
+	bool data_crc;
+	bool ordered;
+	u32 gc_percent;
+	enum pcache_state state;
+	struct pcache_damage damage;
+	struct pcache_options options;
+	u32 n_segs;
+	struct mutex admin;
+	struct pcache_super super;
+	struct pcache_segs segs;
+	struct pcache_shard *shards;
+	u32 shard_bits;
+	mempool_t leaf_pool;
+	struct pcache_journal journal;
+	struct pcache_io io;
+	struct pcache_writeback wb;
+	struct pcache_reclaim reclaim;
+	struct workqueue_struct *wq;
+	struct workqueue_struct *wb_wq;
+	struct pcache_counters __percpu *counters;
+	struct pcache_counters cleared;
+	void (*event)(void *data);
+	void *event_data;
+	struct work_struct event_work;
+};
+
+struct pcache *pcache_create(const struct pcache_config *config, const char **error);
+int pcache_resume(struct pcache *pc);
+void pcache_suspend(struct pcache *pc);
+void pcache_destroy(struct pcache *pc);
+void pcache_set_state(struct pcache *pc, enum pcache_state state, const char *why);
+void pcache_event(struct pcache *pc);
+const char *pcache_state_name(enum pcache_state state);
+u64 pcache_stat(struct pcache *pc, enum pcache_stat stat);
+void pcache_clear_stats(struct pcache *pc);
+void pcache_reset_counters(struct pcache *pc);
+
+static inline void pcache_count(struct pcache *pc, enum pcache_stat stat, s64 n)
+{
+	this_cpu_add(pc->counters->n[stat], n);
+}
+
+/*
+ * params.c: options, messages, status
+ */
+
+int pcache_parse_options(unsigned int argc, char **argv, struct pcache_options *options,
+			 char *why, size_t why_bytes);
+int pcache_message(struct pcache *pc, unsigned int argc, char **argv, char *result,
+		   unsigned int maxlen);
+int pcache_print_status(struct pcache *pc, char *result, unsigned int maxlen);
+int pcache_print_options(struct pcache *pc, char *result, unsigned int maxlen);
+
+#endif /* PCACHE_H */

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Reclaim: key_tail moves on, strictly in log order, and segments become free.
+ *
+ * A pass walks from key_tail over clean ksets. What the index still has of their
+ * keys is dropped first; then key_tail is stored behind them, in both slots;
+ * only then do the keys' refs go. A segment whose last ref goes is named by no
+ * key that a crash could bring back: its generation is raised, and it is free.
+ *
+ * key_tail never passes dirty_tail, nor the last kset. Where the last kset holds
+ * what has to become free, a LAST is put behind it.
+ *
+ * The work is key_tail's one writer; at resume and suspend, when it does not
+ * run, whoever resumes or suspends is.
+ */
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "pcache.h"
+#include "pmem.h"
+
+/* What one pass moves over at most, before it stores key_tail. */
+#define PASS_KSETS	64
+
+/* Is room needed so badly that the last kset has to go as well? */
+static bool room_is_short(struct pcache *pc)
+{
+	return pcache_io_waiting(pc) ||
+	       READ_ONCE(pc->segs.nr_free) <= pc->segs.reserved + pc->segs.nr_heads;
+}
+
+static bool reclaim_wanted(struct pcache *pc)
+{
+	return pcache_io_waiting(pc) || pcache_segs_few(pc);
+}
+
+/* Drops what the index has of a kset's keys; notes which refs are to go. */
+static bool let_go_of_keys(struct pcache *pc, const struct pcache_kset *ks)
+{
+	struct pcache_extent e;
+	u32 i;
+
+	for (i = 0; i < ks->nr_keys; i++) {
+		switch (pcache_key_decode(pc, &ks->keys[i], &e)) {
+		case PCACHE_KEY_GOOD:
+			pcache_index_drop(pc, &e);
+			pc->segs.seg[e.seg].passed++;
+			break;
+		case PCACHE_KEY_STALE:
+			break;
+		case PCACHE_KEY_BAD:
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Reads the kset at @pos, lets go of what it names, and moves @pos behind it. */
+static bool pass_kset(struct pcache *pc, struct pcache_pos *pos)
+{
+	struct pcache_kset *ks = pc->reclaim.kset;
+	enum pcache_kset_kind kind = pcache_kset_read(pc, pos, ks);
+
+	if (kind == PCACHE_KSET_IS_LAST)
+		pc->segs.seg[pos->seg].passed++;
+	else if (kind != PCACHE_KSET_ORDINARY || !let_go_of_keys(pc, ks))
+		return false;
+	pcache_kset_next(ks, kind, pos);
+	return true;
+}
+
+/* Gives back the refs of passed keys. */
+static void put_passed_refs(struct pcache *pc)
+{
+	u32 i;
+
+	for (i = 0; i < pc->n_segs; i++) {
+		u32 refs = pc->segs.seg[i].passed;
+
+		if (refs) {
+			pc->segs.seg[i].passed = 0;
+			pcache_seg_put(pc, i, refs);
+		}
+	}
+}
+
+static void publish_key_tail(struct pcache *pc, const struct pcache_pos *pos)
+{
+	spin_lock(&pc->journal.lock);
+	pc->journal.key_tail = *pos;
+	spin_unlock(&pc->journal.lock);
+}
+
+/* Where a pass has to stop: dirty_tail or the last kset, whichever comes first. */
+static u64 pass_limit(const struct pcache_places *at)
+{
+	return min(at->dirty_tail.ord, at->last.ord);
+}
+
+/*
+ * One pass, up to @limit (an ord) at most.
+ *
+ * Returns how many ksets it passed.
+ */
+static u32 pass(struct pcache *pc, u64 limit)
+{
+	struct pcache_places at;
+	struct pcache_pos pos;
+	u32 nr = 0;
+
+	pcache_journal_places(pc, &at);
+	pos = at.key_tail;
+	limit = min(limit, pass_limit(&at));
+	while (pos.ord < limit && nr < PASS_KSETS) {
+		if (!pass_kset(pc, &pos)) {
+			pcache_set_state(pc, PCACHE_FAIL, "a kset at key_tail cannot be read");
+			return 0;
+		}
+		nr++;
+	}
+	if (nr) {
+		pcache_tail_store(pc, &pc->journal.key_slots, &pos);
+		publish_key_tail(pc, &pos);
+		put_passed_refs(pc);
+	}
+	if (pcache_segs_free_dead(pc) || nr)
+		pcache_io_space_freed(pc);
+	return nr;
+}
+
+/* The last kset is clean, and key_tail is at it. */
+static bool stuck_at_last(struct pcache *pc)
+{
+	struct pcache_places at;
+
+	pcache_journal_places(pc, &at);
+	return at.key_tail.ord == at.last.ord && at.dirty_tail.ord > at.last.ord;
+}
+
+static void reclaim_work(struct work_struct *work)
+{
+	struct pcache *pc = container_of(work, struct pcache, reclaim.work);
+	unsigned int flags = memalloc_noreclaim_save();
+
+	while (!READ_ONCE(pc->reclaim.stop) && READ_ONCE(pc->state) == PCACHE_RW) {
+		u64 limit = reclaim_wanted(pc) ? U64_MAX : 0;
+
+		if (!pass(pc, limit) && !(limit && room_is_short(pc) && stuck_at_last(pc) &&
+					  pcache_journal_move_on(pc)))
+			break;
+		cond_resched();
+	}
+	memalloc_noreclaim_restore(flags);
+}
+
+/**
+ * pcache_reclaim_wake() - Reclaim, if there is need.
+ * @pc: cache
+ *
+ * Context: any.
+ */
+void pcache_reclaim_wake(struct pcache *pc)
+{
+	if (!READ_ONCE(pc->reclaim.stop))
+		queue_work(pc->wb_wq, &pc->reclaim.work);
+}
+
+/* Does the kset at key_tail hold keys of an old generation? */
+static bool stale_at_key_tail(struct pcache *pc)
+{
+	struct pcache_kset *ks = pc->reclaim.kset;
+	struct pcache_extent e;
+	u32 i;
+
+	if (pcache_kset_read(pc, &pc->journal.key_tail, ks) != PCACHE_KSET_ORDINARY)
+		return false;
+	for (i = 0; i < ks->nr_keys; i++)
+		if (pcache_key_decode(pc, &ks->keys[i], &e) == PCACHE_KEY_STALE)
+			return true;
+	return false;
+}
+
+/**
+ * pcache_reclaim_stale_prefix() - Pass leading ksets that hold stale keys.
+ * @pc: cache, attached; nothing runs yet
+ *
+ * As far as they are clean. Mainline miscounts when it meets such keys.
+ */
+void pcache_reclaim_stale_prefix(struct pcache *pc)
+{
+	struct pcache_journal *j = &pc->journal;
+
+	while (j->has_stale && stale_at_key_tail(pc))
+		if (!pass(pc, j->key_tail.ord + 1))
+			break;
+	if (j->has_stale && j->key_tail.ord >= j->stale_end.ord)
+		j->has_stale = false;
+}
+
+/**
+ * pcache_reclaim_all_stale() - Pass all ksets that hold stale keys.
+ * @pc: cache; the reclaim work does not run, no request comes
+ *
+ * Context: suspend. Return: false when dirty data stands in the way.
+ */
+bool pcache_reclaim_all_stale(struct pcache *pc)
+{
+	struct pcache_journal *j = &pc->journal;
+
+	if (!j->has_stale)
+		return true;
+	while (j->key_tail.ord < j->stale_end.ord)
+		if (!pass(pc, j->stale_end.ord) &&
+		    !(stuck_at_last(pc) && pcache_journal_move_on(pc)))
+			return false;
+	j->has_stale = false;
+	return true;
+}
+
+/**
+ * pcache_reclaim_init() - Make reclaim, stopped.
+ * @pc: cache
+ *
+ * Return: 0 or -ENOMEM; then pcache_reclaim_exit() cleans up.
+ */
+int pcache_reclaim_init(struct pcache *pc)
+{
+	pc->reclaim.stop = true;
+	INIT_WORK(&pc->reclaim.work, reclaim_work);
+	pc->reclaim.kset = kmalloc(sizeof(*pc->reclaim.kset), GFP_KERNEL);
+	return pc->reclaim.kset ? 0 : -ENOMEM;
+}
+
+/**
+ * pcache_reclaim_exit() - Free what pcache_reclaim_init() allocated.
+ * @pc: cache; stopped
+ */
+void pcache_reclaim_exit(struct pcache *pc)
+{
+	kfree(pc->reclaim.kset);
+}
+
+/**
+ * pcache_reclaim_start() - From now on pcache_reclaim_wake() works.
+ * @pc: cache
+ */
+void pcache_reclaim_start(struct pcache *pc)
+{
+	WRITE_ONCE(pc->reclaim.stop, false);
+	pcache_reclaim_wake(pc);
+}
+
+/**
+ * pcache_reclaim_stop() - Stop the work.
+ * @pc: cache
+ *
+ * Context: may sleep.
+ */
+void pcache_reclaim_stop(struct pcache *pc)
+{
+	WRITE_ONCE(pc->reclaim.stop, true);
+	cancel_work_sync(&pc->reclaim.work);
+}

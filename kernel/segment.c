@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Segments: the list that formatting left, who uses each, generations, and the
+ * data heads from which writes and fills take room.
+ *
+ * A segment is free, or it has refs: one for each key in the log that names it,
+ * for each reservation, each reader, an open data head, or because the log
+ * stands in it. A key's ref goes only when key_tail is past the key in both
+ * slots. So a segment without refs is named by no key that any crash could
+ * bring back. It is dead then: its generation is raised, and durable, before it
+ * is free again.
+ *
+ * The free and dead lists, and the writes that wait for room, are under
+ * segs->lock: a write is put on the waiting list in the same hold in which it
+ * found nothing free, so no wake-up can be lost.
+ */
+#include <linux/bitfield.h>
+#include <linux/bitmap.h>
+#include <linux/cpumask.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+
+#include "pcache.h"
+#include "pmem.h"
+
+/* One data head for so many segments, and at most so many. */
+#define HEAD_SEGS	32
+#define HEADS_MAX	16
+
+static struct pcache_segment *seg_of(struct pcache *pc, u32 seg)
+{
+	return &pc->segs.seg[seg];
+}
+
+static void *seg_media(struct pcache *pc, u32 phys)
+{
+	return pc->media + PCACHE_SEGS_OFF + (u64)phys * PCACHE_SEG_BYTES;
+}
+
+/**
+ * pcache_seg_data() - Where a place in a segment's data area is.
+ * @pc: cache
+ * @seg: logical id, checked
+ * @off_bytes: in the data area
+ */
+void *pcache_seg_data(struct pcache *pc, u32 seg, u32 off_bytes)
+{
+	return seg_media(pc, seg_of(pc, seg)->phys) + PCACHE_SEG_DATA_OFF + off_bytes;
+}
+
+static int load_generation(struct pcache *pc, struct pcache_segment *s)
+{
+	struct pcache_media_gen gen;
+
+	pcache_slots_init(&s->gen_slots, seg_media(pc, s->phys) + PCACHE_SEG_GEN_OFF,
+			  PCACHE_SEG_GEN_STRIDE, sizeof(gen));
+	if (!pcache_slots_read(&s->gen_slots, &gen))
+		return -EUCLEAN;
+	s->gen = le64_to_cpu(gen.gen);
+	return 0;
+}
+
+/* Follows the list of segments once around; checks ids and generations. */
+static int load_list(struct pcache *pc, unsigned long *seen, const char **error)
+{
+	u32 phys = le32_to_cpu(pc->super.info.seg_id), i;
+
+	for (i = 0; i < pc->n_segs; i++) {
+		struct pcache_segment *s = seg_of(pc, i);
+		struct pcache_media_seg_info info;
+		struct pcache_slots slots;
+		u32 flags;
+
+		if (phys >= pc->super.seg_total) {
+			*error = "Cache segment list: an id is out of range";
+			return -EUCLEAN;
+		}
+		if (test_and_set_bit(phys, seen)) {
+			*error = "Cache segment list: an id is repeated";
+			return -EUCLEAN;
+		}
+		s->phys = phys;
+		pcache_slots_init(&slots, seg_media(pc, phys) + PCACHE_SEG_INFO_OFF,
+				  PCACHE_SEG_INFO_STRIDE, sizeof(info));
+		if (!pcache_slots_read(&slots, &info)) {
+			*error = "Cache segment information: both copies are invalid";
+			return -EUCLEAN;
+		}
+		flags = le32_to_cpu(info.flags);
+		if (FIELD_GET(PCACHE_SEG_TYPE, flags) != PCACHE_SEG_TYPE_CACHE) {
+			*error = "Cache segment information: not a cache segment";
+			return -EUCLEAN;
+		}
+		if (!!(flags & PCACHE_SEG_HAS_NEXT) != (i + 1 < pc->n_segs)) {
+			*error = "Cache segment list: does not have as many segments as cache_info says";
+			return -EUCLEAN;
+		}
+		if (load_generation(pc, s)) {
+			*error = "Cache segment generation: both copies are invalid";
+			return -EUCLEAN;
+		}
+		phys = le32_to_cpu(info.next_seg);
+	}
+	return 0;
+}
+
+/**
+ * pcache_segs_load() - Read and check the list of segments.
+ * @pc: cache; its super-block and cache_info are loaded
+ * @error: what is wrong with the medium
+ *
+ * All are without refs and without use until pcache_segs_settle().
+ *
+ * Return: 0 or -errno; then pcache_segs_exit() cleans up.
+ */
+int pcache_segs_load(struct pcache *pc, const char **error)
+{
+	struct pcache_segs *segs = &pc->segs;
+	unsigned long *seen;
+	u32 i;
+	int r;
+
+	segs->nr_heads = clamp(pc->n_segs / HEAD_SEGS, 1, min(num_online_cpus(), HEADS_MAX));
+	/* For keys of what heads still have room for, for bad data, for moving on. */
+	segs->reserved = DIV_ROUND_UP(segs->nr_heads, 8) + 1 + 1;
+	spin_lock_init(&segs->lock);
+	INIT_LIST_HEAD(&segs->free);
+	INIT_LIST_HEAD(&segs->dead);
+	INIT_LIST_HEAD(&segs->waiting);
+	segs->nr_free = 0;
+	segs->seg = kvcalloc(pc->n_segs, sizeof(*segs->seg), GFP_KERNEL);
+	segs->heads = kvcalloc(segs->nr_heads, sizeof(*segs->heads), GFP_KERNEL);
+	seen = bitmap_zalloc(pc->super.seg_total, GFP_KERNEL);
+	if (!segs->seg || !segs->heads || !seen) {
+		*error = "Cannot allocate memory for segments";
+		r = -ENOMEM;
+		goto out;
+	}
+	for (i = 0; i < pc->n_segs; i++)
+		INIT_LIST_HEAD(&segs->seg[i].link);
+	for (i = 0; i < segs->nr_heads; i++) {
+		spin_lock_init(&segs->heads[i].lock);
+		segs->heads[i].seg = PCACHE_NO_SEG;
+	}
+	r = pc->super.format ? 0 : load_list(pc, seen, error);
+out:
+	bitmap_free(seen);
+	return r;
+}
+
+/**
+ * pcache_segs_exit() - Free what pcache_segs_load() allocated.
+ * @pc: cache
+ */
+void pcache_segs_exit(struct pcache *pc)
+{
+	kvfree(pc->segs.heads);
+	kvfree(pc->segs.seg);
+}
+
+/**
+ * pcache_segs_settle() - After replay: what has no refs is free.
+ * @pc: cache; nobody else uses it yet
+ */
+void pcache_segs_settle(struct pcache *pc)
+{
+	struct pcache_segs *segs = &pc->segs;
+	u32 i;
+
+	for (i = 0; i < pc->n_segs; i++) {
+		struct pcache_segment *s = &segs->seg[i];
+
+		if (atomic_read(&s->refs))
+			continue;
+		s->use = PCACHE_SEG_FREE;
+		list_add_tail(&s->link, &segs->free);
+		segs->nr_free++;
+	}
+}
+
+/**
+ * pcache_seg_get() - Take a ref of a segment that has one already.
+ * @pc: cache
+ * @seg: logical id
+ */
+void pcache_seg_get(struct pcache *pc, u32 seg)
+{
+	atomic_inc(&seg_of(pc, seg)->refs);
+}
+
+/**
+ * pcache_seg_put() - Give refs back.
+ * @pc: cache
+ * @seg: logical id
+ * @refs: how many
+ *
+ * Context: any but interrupts; takes segs->lock.
+ */
+void pcache_seg_put(struct pcache *pc, u32 seg, u32 refs)
+{
+	struct pcache_segment *s = seg_of(pc, seg);
+
+	if (!atomic_sub_and_test(refs, &s->refs))
+		return;
+	spin_lock(&pc->segs.lock);
+	list_add_tail(&s->link, &pc->segs.dead);
+	spin_unlock(&pc->segs.lock);
+	pcache_reclaim_wake(pc);
+}
+
+/* Takes a free segment, with one ref, if more than @keep are free. */
+static u32 seg_alloc(struct pcache *pc, u32 keep, enum pcache_seg_use use)
+{
+	struct pcache_segs *segs = &pc->segs;
+	struct pcache_segment *s = NULL;
+
+	spin_lock(&segs->lock);
+	if (segs->nr_free > keep) {
+		s = list_first_entry(&segs->free, struct pcache_segment, link);
+		list_del_init(&s->link);
+		segs->nr_free--;
+		s->use = use;
+		atomic_set(&s->refs, 1);
+	}
+	spin_unlock(&segs->lock);
+	if (pcache_segs_few(pc))
+		pcache_reclaim_wake(pc);
+	return s ? s - segs->seg : PCACHE_NO_SEG;
+}
+
+/**
+ * pcache_seg_alloc_log() - Take a segment for the log; it may use the reserve.
+ * @pc: cache
+ *
+ * Return: logical id, with one ref, or PCACHE_NO_SEG.
+ */
+u32 pcache_seg_alloc_log(struct pcache *pc)
+{
+	return seg_alloc(pc, 0, PCACHE_SEG_LOG);
+}
+
+/* Takes room from one head. */
+static bool head_take(struct pcache *pc, struct pcache_head *h, u32 sectors,
+		      struct pcache_room *room)
+{
+	u32 full = PCACHE_NO_SEG;
+
+	spin_lock(&h->lock);
+	if (h->seg == PCACHE_NO_SEG) {
+		h->seg = seg_alloc(pc, pc->segs.reserved, PCACHE_SEG_DATA);
+		h->next = 0;
+		if (h->seg == PCACHE_NO_SEG) {
+			spin_unlock(&h->lock);
+			return false;
+		}
+	}
+	room->seg = h->seg;
+	room->off = h->next;
+	room->sectors = min_t(u32, sectors, PCACHE_DATA_SECTORS - h->next);
+	h->next += room->sectors;
+	pcache_seg_get(pc, room->seg);
+	if (h->next == PCACHE_DATA_SECTORS) {
+		full = h->seg;
+		h->seg = PCACHE_NO_SEG;
+	}
+	spin_unlock(&h->lock);
+	/* Its last ref may only go when the room's is dropped. */
+	if (full != PCACHE_NO_SEG)
+		pcache_seg_put(pc, full, 1);
+	return true;
+}
+
+/**
+ * pcache_room_get() - Reserve room for data.
+ * @pc: cache
+ * @sectors: how many are wanted
+ * @room: what there is, at least one sector, with one ref of its segment
+ *
+ * Return: false when there is no room.
+ */
+bool pcache_room_get(struct pcache *pc, u32 sectors, struct pcache_room *room)
+{
+	u32 nr = pc->segs.nr_heads, first = raw_smp_processor_id() % nr, i;
+
+	for (i = 0; i < nr; i++)
+		if (head_take(pc, &pc->segs.heads[(first + i) % nr], sectors, room))
+			return true;
+	return false;
+}
+
+/**
+ * pcache_heads_close() - Close all data heads.
+ * @pc: cache; no request is under way
+ */
+void pcache_heads_close(struct pcache *pc)
+{
+	u32 i;
+
+	for (i = 0; i < pc->segs.nr_heads; i++) {
+		struct pcache_head *h = &pc->segs.heads[i];
+
+		if (h->seg != PCACHE_NO_SEG)
+			pcache_seg_put(pc, h->seg, 1);
+		h->seg = PCACHE_NO_SEG;
+	}
+}
+
+/**
+ * pcache_segs_free_dead() - Raise the generation of dead segments and free them.
+ * @pc: cache
+ *
+ * Context: the reclaim work, or nobody else uses the cache.
+ *
+ * Return: how many were freed.
+ */
+u32 pcache_segs_free_dead(struct pcache *pc)
+{
+	struct pcache_segs *segs = &pc->segs;
+	struct pcache_segment *s, *next;
+	u32 freed = 0;
+	LIST_HEAD(dead);
+
+	spin_lock(&segs->lock);
+	list_splice_init(&segs->dead, &dead);
+	spin_unlock(&segs->lock);
+
+	list_for_each_entry_safe(s, next, &dead, link) {
+		struct pcache_media_gen gen = { .gen = cpu_to_le64(s->gen + 1) };
+
+		pcache_slots_write(&s->gen_slots, &gen);
+		s->gen++;
+		freed++;
+		spin_lock(&segs->lock);
+		s->use = PCACHE_SEG_FREE;
+		list_move_tail(&s->link, &segs->free);
+		segs->nr_free++;
+		spin_unlock(&segs->lock);
+	}
+	pcache_count(pc, PCACHE_STAT_RECLAIMED_SEGMENTS, freed);
+	return freed;
+}
+
+/**
+ * pcache_segs_used() - How many segments are in use.
+ * @pc: cache
+ */
+u32 pcache_segs_used(struct pcache *pc)
+{
+	return pc->n_segs - READ_ONCE(pc->segs.nr_free);
+}
+
+/**
+ * pcache_segs_few() - Is it time to reclaim?
+ * @pc: cache
+ */
+bool pcache_segs_few(struct pcache *pc)
+{
+	return (u64)pcache_segs_used(pc) * 100 >= (u64)pc->n_segs * pc->gc_percent ||
+	       READ_ONCE(pc->segs.nr_free) <= pc->segs.reserved + pc->segs.nr_heads;
+}

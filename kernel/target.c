@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The Device-Mapper target: the only file that knows dm_target and dm_table.
+ *
+ * It opens and maps the devices, hands requests with sectors of the backing
+ * device to the cache, and passes on what Device-Mapper asks.
+ */
+#include <linux/dax.h>
+#include <linux/device-mapper.h>
+#include <linux/list.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "pcache.h"
+
+#define DM_MSG_PREFIX	"pcache"
+
+/**
+ * struct target - one target of a table
+ * @ti: what Device-Mapper knows of it
+ * @cache_dev: persistent memory
+ * @backing_dev: what it is a cache of
+ * @media: @cache_dev, mapped
+ * @vmapped: by vmap(), because its memory is not in one piece
+ * @claimed: it is on the list of targets
+ * @link: on that list
+ * @pc: the cache
+ */
+struct target {
+	struct dm_target *ti;
+	struct dm_dev *cache_dev;
+	struct dm_dev *backing_dev;
+	void *media;
+	bool vmapped;
+	bool claimed;
+	struct list_head link;
+	struct pcache *pc;
+};
+
+/*
+ * All targets there are. A device may serve one of them: what Device-Mapper
+ * claims is shared between all its users.
+ */
+static LIST_HEAD(targets);
+static DEFINE_MUTEX(targets_lock);
+
+/*
+ * What ti->error points to when it is not a constant. Device-Mapper logs it as
+ * soon as the constructor returns; two that fail at once may mix up their texts.
+ */
+static char error_text[200];
+
+static bool uses_device(const struct target *t, const struct block_device *bdev)
+{
+	return t->cache_dev->bdev->bd_dev == bdev->bd_dev ||
+	       t->backing_dev->bdev->bd_dev == bdev->bd_dev;
+}
+
+/* Puts the target on the list, unless one there has one of its devices. */
+static int claim_devices(struct target *t)
+{
+	struct target *other;
+	int r = 0;
+
+	mutex_lock(&targets_lock);
+	list_for_each_entry(other, &targets, link) {
+		if (uses_device(other, t->cache_dev->bdev)) {
+			t->ti->error = "Cache device is in use by a pcache target (a live one cannot be reloaded)";
+			r = -EBUSY;
+		} else if (uses_device(other, t->backing_dev->bdev)) {
+			t->ti->error = "Backing device is in use by a pcache target (a live one cannot be reloaded)";
+			r = -EBUSY;
+		}
+	}
+	if (!r) {
+		list_add(&t->link, &targets);
+		t->claimed = true;
+	}
+	mutex_unlock(&targets_lock);
+	return r;
+}
+
+static void release_devices(struct target *t)
+{
+	mutex_lock(&targets_lock);
+	if (t->claimed)
+		list_del(&t->link);
+	mutex_unlock(&targets_lock);
+}
+
+/* Maps memory that is not in one piece, page by page. */
+static int map_pieces(struct target *t, pgoff_t start, long pages)
+{
+	struct dax_device *dax = t->cache_dev->dax_dev;
+	struct page **page = kvmalloc_array(pages, sizeof(*page), GFP_KERNEL);
+	long done = 0, n, i;
+	void *addr;
+	int r = -ENOMEM;
+
+	if (!page)
+		return r;
+	while (done < pages) {
+		n = dax_direct_access(dax, start + done, pages - done, DAX_ACCESS, &addr, NULL);
+		r = n < 0 ? n : n == 0 ? -EIO : 0;
+		if (r || !virt_addr_valid(addr)) {
+			r = r ?: -EOPNOTSUPP;
+			goto out;
+		}
+		for (i = 0; i < n && done < pages; i++)
+			page[done++] = virt_to_page(addr + (i << PAGE_SHIFT));
+		cond_resched();
+	}
+	t->media = vmap(page, pages, VM_MAP, PAGE_KERNEL);
+	t->vmapped = t->media;
+	r = t->media ? 0 : -ENOMEM;
+out:
+	kvfree(page);
+	return r;
+}
+
+static int map_media(struct target *t)
+{
+	struct block_device *bdev = t->cache_dev->bdev;
+	struct dax_device *dax = t->cache_dev->dax_dev;
+	u64 offset = get_start_sect(bdev) << SECTOR_SHIFT;
+	long pages = bdev_nr_bytes(bdev) >> PAGE_SHIFT, n;
+	int id, r = 0;
+
+	if (offset % PAGE_SIZE) {
+		t->ti->error = "Cache device is a partition that does not begin at a page";
+		return -EINVAL;
+	}
+	id = dax_read_lock();
+	n = dax_direct_access(dax, offset >> PAGE_SHIFT, pages, DAX_ACCESS, &t->media, NULL);
+	if (n != pages) {
+		t->media = NULL;
+		r = n < 0 ? n : map_pieces(t, offset >> PAGE_SHIFT, pages);
+	}
+	dax_read_unlock(id);
+	if (r)
+		t->ti->error = "Cache device cannot be mapped (bad pages, or memory without struct page in pieces)";
+	return r;
+}
+
+static int check_devices(struct target *t)
+{
+	struct dm_target *ti = t->ti;
+	struct block_device *cache = t->cache_dev->bdev, *backing = t->backing_dev->bdev;
+	unsigned int block = bdev_logical_block_size(backing);
+
+	if (cache->bd_dev == backing->bd_dev) {
+		ti->error = "Cache device and backing device are the same";
+		return -EINVAL;
+	}
+	if (!t->cache_dev->dax_dev) {
+		ti->error = "Cache device is not a DAX device (persistent memory in fsdax mode)";
+		return -EINVAL;
+	}
+	if (!dax_synchronous(t->cache_dev->dax_dev)) {
+		ti->error = "Cache device does not persist synchronously";
+		return -EINVAL;
+	}
+	if (block > PAGE_SIZE || bdev_logical_block_size(cache) > block) {
+		ti->error = "Logical block sizes: the backing device's must be at most a page, and not smaller than the cache device's";
+		return -EINVAL;
+	}
+	if (ti->len > bdev_nr_sectors(backing)) {
+		ti->error = "Table is longer than the backing device";
+		return -EINVAL;
+	}
+	if (bdev_nr_sectors(backing) >> 48) {
+		ti->error = "Backing device is too large";
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static void put_devices(struct target *t)
+{
+	if (t->vmapped)
+		vunmap(t->media);
+	if (t->backing_dev)
+		dm_put_device(t->ti, t->backing_dev);
+	if (t->cache_dev)
+		dm_put_device(t->ti, t->cache_dev);
+}
+
+static int get_devices(struct target *t, char **argv)
+{
+	blk_mode_t mode = dm_table_get_mode(t->ti->table);
+
+	if (dm_get_device(t->ti, argv[0], mode, &t->cache_dev)) {
+		t->ti->error = "Cache device cannot be opened";
+		return -ENODEV;
+	}
+	if (dm_get_device(t->ti, argv[1], mode, &t->backing_dev)) {
+		t->ti->error = "Backing device cannot be opened";
+		return -ENODEV;
+	}
+	return check_devices(t);
+}
+
+static void send_event(void *data)
+{
+	struct dm_target *ti = data;
+
+	dm_table_event(ti->table);
+}
+
+static void target_free(struct target *t)
+{
+	if (t->pc)
+		pcache_destroy(t->pc);
+	release_devices(t);
+	put_devices(t);
+	kfree(t);
+}
+
+static int make_cache(struct target *t, const struct pcache_options *options)
+{
+	struct dm_target *ti = t->ti;
+	struct pcache_config config = {
+		.name = dm_table_device_name(ti->table),
+		.media = t->media,
+		.media_bytes = bdev_nr_bytes(t->cache_dev->bdev),
+		.backing = t->backing_dev->bdev,
+		.read_only = !(dm_table_get_mode(ti->table) & BLK_OPEN_WRITE),
+		.options = *options,
+		.event = send_event,
+		.event_data = ti,
+	};
+	const char *error = NULL;
+	struct pcache *pc = pcache_create(&config, &error);
+
+	if (IS_ERR(pc)) {
+		ti->error = (char *)error;
+		return PTR_ERR(pc);
+	}
+	t->pc = pc;
+	return 0;
+}
+
+static int pcache_ctr(struct dm_target *ti, unsigned int argc, char **argv)
+{
+	struct pcache_options options;
+	struct target *t;
+	int r;
+
+	if (argc < 2) {
+		ti->error = "Expected <cache_dev> <backing_dev> [<#words> [<option> <value>]...]";
+		return -EINVAL;
+	}
+	if (pcache_parse_options(argc - 2, argv + 2, &options, error_text, sizeof(error_text))) {
+		ti->error = error_text;
+		return -EINVAL;
+	}
+	t = kzalloc(sizeof(*t), GFP_KERNEL);
+	if (!t) {
+		ti->error = "Cannot allocate memory for the target";
+		return -ENOMEM;
+	}
+	t->ti = ti;
+	r = get_devices(t, argv);
+	if (!r)
+		r = claim_devices(t);
+	if (!r)
+		r = map_media(t);
+	if (!r)
+		r = make_cache(t, &options);
+	if (!r)
+		r = dm_set_target_max_io_len(ti, PCACHE_STRETCH_SECTORS);
+	if (r) {
+		target_free(t);
+		return r;
+	}
+	ti->private = t;
+	ti->num_flush_bios = 1;
+	ti->flush_supported = true;
+	ti->limit_swap_bios = true;
+	ti->per_io_data_size = sizeof(struct pcache_request);
+	return 0;
+}
+
+static void pcache_dtr(struct dm_target *ti)
+{
+	target_free(ti->private);
+}
+
+static int pcache_map(struct dm_target *ti, struct bio *bio)
+{
+	struct target *t = ti->private;
+
+	bio->bi_iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
+	pcache_submit(t->pc, dm_per_bio_data(bio, sizeof(struct pcache_request)), bio);
+	return DM_MAPIO_SUBMITTED;
+}
+
+static void pcache_presuspend(struct dm_target *ti)
+{
+	struct target *t = ti->private;
+
+	if (dm_noflush_suspending(ti))
+		pcache_io_requeue(t->pc, BLK_STS_DM_REQUEUE);
+}
+
+static void pcache_presuspend_undo(struct dm_target *ti)
+{
+	struct target *t = ti->private;
+
+	pcache_io_requeue(t->pc, BLK_STS_OK);
+}
+
+static void pcache_postsuspend(struct dm_target *ti)
+{
+	struct target *t = ti->private;
+
+	pcache_suspend(t->pc);
+}
+
+static int pcache_preresume(struct dm_target *ti)
+{
+	struct target *t = ti->private;
+	int r = pcache_resume(t->pc);
+
+	if (!r)
+		pcache_io_requeue(t->pc, BLK_STS_OK);
+	return r;
+}
+
+static void pcache_status(struct dm_target *ti, status_type_t type, unsigned int status_flags,
+			  char *result, unsigned int maxlen)
+{
+	struct target *t = ti->private;
+	unsigned int sz = 0;
+
+	switch (type) {
+	case STATUSTYPE_INFO:
+		pcache_print_status(t->pc, result, maxlen);
+		break;
+	case STATUSTYPE_TABLE:
+		DMEMIT("%s %s ", t->cache_dev->name, t->backing_dev->name);
+		pcache_print_options(t->pc, result + sz, maxlen - sz);
+		break;
+	case STATUSTYPE_IMA:
+		*result = '\0';
+		break;
+	}
+}
+
+static int pcache_target_message(struct dm_target *ti, unsigned int argc, char **argv,
+				 char *result, unsigned int maxlen)
+{
+	struct target *t = ti->private;
+
+	return pcache_message(t->pc, argc, argv, result, maxlen);
+}
+
+static int pcache_iterate_devices(struct dm_target *ti, iterate_devices_callout_fn fn, void *data)
+{
+	struct target *t = ti->private;
+
+	return fn(ti, t->backing_dev, 0, ti->len, data);
+}
+
+static struct target_type pcache_target = {
+	.name = "pcache",
+	.version = { 1, 0, 0 },
+	.module = THIS_MODULE,
+	.ctr = pcache_ctr,
+	.dtr = pcache_dtr,
+	.map = pcache_map,
+	.presuspend = pcache_presuspend,
+	.presuspend_undo = pcache_presuspend_undo,
+	.postsuspend = pcache_postsuspend,
+	.preresume = pcache_preresume,
+	.status = pcache_status,
+	.message = pcache_target_message,
+	.iterate_devices = pcache_iterate_devices,
+};
+module_dm(pcache);
+
+MODULE_DESCRIPTION(DM_NAME " persistent-memory cache target");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,842 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Write-back: dirty data goes to the backing device, dirty_tail follows.
+ *
+ * A round walks the log from dirty_tail and puts the dirty keys of some ksets
+ * into a tree of its own, in log order, so that later ones overwrite earlier
+ * ones and what is left is sorted and does not overlap. That is written, many
+ * bios in flight; then comes the backing device's FLUSH; then what was written
+ * is clean in the index; then dirty_tail is stored behind those ksets, in both
+ * slots. Only durable ksets are looked at, so what supersedes something that is
+ * left out is durable.
+ *
+ * Order. With write-back "ordered" a round ends where an epoch ends: at the
+ * kset that has the next one's mark, or, where mainline wrote the ksets, behind
+ * each. So whatever moment the cache is lost at, the backing device holds all
+ * epochs up to some one, and part of the next. The log is asked, not the index:
+ * the index knows only the newest place, which may be of a later epoch.
+ *
+ * Errors. What the backing device did not take stays dirty: dirty_tail stands
+ * still until it has, the rest of its epoch (with "fast": of the log) is written
+ * meanwhile, and pauses between tries grow. If nothing at all can be written,
+ * the rest is not tried. With "fast", what failed is logged again at the head as
+ * soon as something else could be written, so that dirty_tail moves on.
+ *
+ * Dirty data that cannot be read is logged again at the head, as far as it is
+ * still live, with a CRC that does not fit, while there is anything else to
+ * write back; alone it stays where it is, so that it makes nobody spin.
+ *
+ * Memory. Trees and pages come from pools of our own; a round takes as many
+ * ksets as there are leaves for (at least one), and submits what it has before
+ * it waits for pages.
+ */
+#include <linux/highmem.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "pcache.h"
+
+#define BATCH_KEYS		2048
+#define BATCH_SECTORS		(SZ_8M >> SECTOR_SHIFT)
+/* One kset's keys make at most twice as many extents, in half-full leaves. */
+#define LEAF_RESERVE		40
+#define BIO_PAGES		64U
+#define BIO_SECTORS		(BIO_PAGES << (PAGE_SHIFT - SECTOR_SHIFT))
+#define PAGE_RESERVE		(2 * BIO_PAGES)
+#define PAUSE_MIN_MS		200
+#define PAUSE_MAX_MS		30000
+
+/**
+ * struct wb_bio - data on its way
+ * @pc: cache
+ * @sector: first sector
+ * @sectors: how many
+ * @bio: it
+ */
+struct wb_bio {
+	struct pcache *pc;
+	sector_t sector;
+	u32 sectors;
+	struct bio bio;
+};
+
+/**
+ * struct round - one round
+ * @from: where its ksets begin
+ * @to: behind them
+ * @keys: dirty ones in these
+ * @key_sectors: their lengths
+ * @written: sectors that have got to the backing device, durably
+ * @unreadable: sectors that could not be read
+ * @unwritten: sectors that the backing device did not take
+ */
+struct round {
+	struct pcache_pos from;
+	struct pcache_pos to;
+	u32 keys;
+	u32 key_sectors;
+	u32 written;
+	u32 unreadable;
+	u32 unwritten;
+};
+
+static struct wb_bio *wb_bio_of(struct bio *bio)
+{
+	return container_of(bio, struct wb_bio, bio);
+}
+
+/*
+ * Collect
+ */
+
+/* Puts a kset's dirty keys into the batch. */
+static int collect_keys(struct pcache *pc, const struct pcache_kset *ks, struct round *rd)
+{
+	struct pcache_delta ignored = { };
+	struct pcache_extent e;
+	u32 i;
+
+	for (i = 0; i < ks->nr_keys; i++) {
+		enum pcache_key_verdict verdict = pcache_key_decode(pc, &ks->keys[i], &e);
+
+		if (verdict == PCACHE_KEY_BAD)
+			return -EUCLEAN;
+		if (verdict == PCACHE_KEY_STALE || e.clean)
+			continue;
+		if (!pcache_tree_prepare(&pc->wb.batch, 1, GFP_NOWAIT | __GFP_NOWARN))
+			return -ENOMEM;
+		pcache_tree_insert(&pc->wb.batch, &e, &ignored);
+		rd->keys++;
+		rd->key_sectors += e.sectors;
+	}
+	return 0;
+}
+
+/* Does the round end before this kset? */
+static bool round_ends(struct pcache *pc, const struct pcache_kset *ks, const struct round *rd)
+{
+	if (rd->keys == 0)
+		return false;
+	if (rd->keys + ks->nr_keys > BATCH_KEYS || rd->key_sectors > BATCH_SECTORS)
+		return true;
+	return pc->ordered && (ks->epoch || pcache_kset_number(ks) == 0);
+}
+
+/*
+ * Collects from @rd->from on. When memory ends within a kset, what that has put
+ * into the batch is newer than the rest and may stay there, but the kset is left
+ * for the next round.
+ */
+static int collect(struct pcache *pc, struct round *rd, const struct pcache_pos *durable)
+{
+	struct pcache_kset *ks = pc->wb.kset;
+
+	rd->to = rd->from;
+	while (rd->to.ord < durable->ord) {
+		enum pcache_kset_kind kind = pcache_kset_read(pc, &rd->to, ks);
+		int r;
+
+		if (kind != PCACHE_KSET_ORDINARY && kind != PCACHE_KSET_IS_LAST)
+			return -EUCLEAN;
+		if (round_ends(pc, ks, rd))
+			break;
+		r = collect_keys(pc, ks, rd);
+		if (r == -ENOMEM && rd->to.ord > rd->from.ord)
+			break;
+		if (r)
+			return r;
+		pcache_kset_next(ks, kind, &rd->to);
+	}
+	return 0;
+}
+
+/*
+ * Write
+ */
+
+static void wb_release(struct wb_bio *wb)
+{
+	u32 i;
+
+	for (i = 0; i < wb->bio.bi_vcnt; i++)
+		mempool_free(wb->bio.bi_io_vec[i].bv_page, &wb->pc->wb.pages);
+	bio_put(&wb->bio);
+}
+
+static void put_in_flight(struct pcache_writeback *w)
+{
+	if (atomic_dec_and_test(&w->in_flight))
+		complete(&w->idle);
+}
+
+static void wb_endio(struct bio *bio)
+{
+	struct wb_bio *wb = wb_bio_of(bio);
+	struct pcache_writeback *w = &wb->pc->wb;
+	unsigned long flags;
+
+	if (bio->bi_status) {
+		spin_lock_irqsave(&w->lock, flags);
+		if (w->nr_failed < ARRAY_SIZE(w->failed))
+			w->failed[w->nr_failed] = (struct pcache_range) {
+				.sector = wb->sector, .sectors = wb->sectors,
+			};
+		w->nr_failed++;
+		spin_unlock_irqrestore(&w->lock, flags);
+	}
+	wb_release(wb);
+	put_in_flight(w);
+}
+
+static struct wb_bio *wb_open(struct pcache *pc, sector_t sector)
+{
+	struct bio *bio = bio_alloc_bioset(pc->backing, BIO_PAGES,
+					   REQ_OP_WRITE | REQ_BACKGROUND, GFP_NOIO, &pc->wb.bios);
+	struct wb_bio *wb = wb_bio_of(bio);
+
+	wb->pc = pc;
+	wb->sector = sector;
+	wb->sectors = 0;
+	bio->bi_iter.bi_sector = sector;
+	bio->bi_end_io = wb_endio;
+	return wb;
+}
+
+/* Submits what has been gathered, if anything. */
+static void wb_submit(struct wb_bio **open)
+{
+	struct wb_bio *wb = *open;
+
+	*open = NULL;
+	if (!wb)
+		return;
+	if (!wb->sectors) {
+		wb_release(wb);
+		return;
+	}
+	atomic_inc(&wb->pc->wb.in_flight);
+	submit_bio_noacct(&wb->bio);
+}
+
+/* Begins to count what is in flight. */
+static void wb_begin(struct pcache_writeback *w)
+{
+	reinit_completion(&w->idle);
+	atomic_set(&w->in_flight, 1);
+}
+
+/* Waits until nothing is in flight. */
+static void wb_drain(struct pcache_writeback *w)
+{
+	put_in_flight(w);
+	wait_for_completion_io(&w->idle);
+}
+
+/* Takes the pages from @vcnt on, with @bytes, out of the bio again. */
+static void wb_shrink(struct wb_bio *wb, u32 vcnt, u32 bytes)
+{
+	while (wb->bio.bi_vcnt > vcnt)
+		mempool_free(wb->bio.bi_io_vec[--wb->bio.bi_vcnt].bv_page, &wb->pc->wb.pages);
+	wb->bio.bi_iter.bi_size -= bytes;
+}
+
+/* Appends pages for @bytes; false, and nothing is appended, when there are none. */
+static bool wb_grow(struct wb_bio *wb, u32 bytes)
+{
+	u32 vcnt = wb->bio.bi_vcnt, added, n;
+
+	for (added = 0; added < bytes; added += n) {
+		struct page *page = mempool_alloc(&wb->pc->wb.pages, GFP_NOWAIT | __GFP_NOWARN);
+
+		if (!page) {
+			wb_shrink(wb, vcnt, added);
+			return false;
+		}
+		n = min_t(u32, bytes - added, PAGE_SIZE);
+		__bio_add_page(&wb->bio, page, n, 0);
+	}
+	return true;
+}
+
+/*
+ * Makes *@open a bio that has pages for @bytes at @sector, at its end. Without
+ * memory it waits for what is in flight, whose pages then are in the reserve.
+ */
+static void wb_make_place(struct pcache *pc, struct wb_bio **open, struct blk_plug *plug,
+			  sector_t sector, u32 bytes)
+{
+	struct wb_bio *wb = *open;
+
+	if (wb && (wb->sector + wb->sectors != sector ||
+		   wb->bio.bi_vcnt + DIV_ROUND_UP(bytes, PAGE_SIZE) > BIO_PAGES))
+		wb_submit(open);
+	if (!*open)
+		*open = wb_open(pc, sector);
+	while (!wb_grow(*open, bytes)) {
+		wb_submit(open);
+		blk_finish_plug(plug);
+		wb_drain(&pc->wb);
+		wb_begin(&pc->wb);
+		blk_start_plug(plug);
+		*open = wb_open(pc, sector);
+	}
+}
+
+/* Remembers an extent in one of the round's trees of what went wrong. */
+static bool remember(struct pcache_tree *t, const struct pcache_extent *e)
+{
+	struct pcache_delta ignored = { };
+
+	if (!pcache_tree_prepare(t, 1, GFP_NOWAIT | __GFP_NOWARN))
+		return false;
+	pcache_tree_insert(t, e, &ignored);
+	return true;
+}
+
+/* Reads a piece of an extent and adds it to the bio; a bad one is remembered. */
+static bool write_piece(struct pcache *pc, const struct pcache_extent *e, struct wb_bio **open,
+			struct blk_plug *plug)
+{
+	u32 bytes = e->sectors << SECTOR_SHIFT, vcnt;
+	struct bvec_iter iter = { .bi_size = bytes };
+	int err;
+
+	wb_make_place(pc, open, plug, e->sector, bytes);
+	vcnt = (*open)->bio.bi_vcnt - DIV_ROUND_UP(bytes, PAGE_SIZE);
+	iter.bi_idx = vcnt;
+	err = pcache_extent_copy_to_bio(pc, e, &(*open)->bio, iter);
+	if (!err) {
+		(*open)->sectors += e->sectors;
+		return true;
+	}
+	pcache_extent_count_error(pc, e, err);
+	wb_shrink(*open, vcnt, bytes);
+	wb_submit(open);
+	return remember(&pc->wb.unreadable, e);
+}
+
+/* Writes the batch. False: without memory to remember what went wrong. */
+static bool write_batch(struct pcache *pc)
+{
+	struct wb_bio *open = NULL;
+	struct pcache_extent e, piece;
+	struct blk_plug plug;
+	bool good = true;
+	sector_t at = 0;
+
+	wb_begin(&pc->wb);
+	blk_start_plug(&plug);
+	while (pcache_tree_first(&pc->wb.batch, at, &e)) {
+		piece = pcache_extent_part(&e, max(at, e.sector), pcache_extent_end(&e));
+		piece.sectors = min(piece.sectors, BIO_SECTORS);
+		good &= write_piece(pc, &piece, &open, &plug);
+		at = pcache_extent_end(&piece);
+	}
+	wb_submit(&open);
+	blk_finish_plug(&plug);
+	wb_drain(&pc->wb);
+	return good;
+}
+
+/*
+ * After the writing
+ */
+
+static u32 tree_sectors(struct pcache_tree *t)
+{
+	struct pcache_extent e;
+	sector_t at = 0;
+	u32 sum = 0;
+
+	while (pcache_tree_first(t, at, &e)) {
+		sum += e.sectors;
+		at = pcache_extent_end(&e);
+	}
+	return sum;
+}
+
+/* Takes what is in @t out of the batch. */
+static bool batch_without(struct pcache *pc, struct pcache_tree *t)
+{
+	struct pcache_delta ignored = { };
+	struct pcache_extent e;
+	sector_t at = 0;
+
+	while (pcache_tree_first(t, at, &e)) {
+		if (!pcache_tree_prepare(&pc->wb.batch, 0, GFP_NOWAIT | __GFP_NOWARN))
+			return false;
+		pcache_tree_cut(&pc->wb.batch, e.sector, e.sectors, NULL, &ignored);
+		at = pcache_extent_end(&e);
+	}
+	return true;
+}
+
+/* Moves what failed bios covered from the batch to the tree of what is unwritten. */
+static bool sort_out_failed(struct pcache *pc)
+{
+	struct pcache_writeback *w = &pc->wb;
+	struct pcache_extent e;
+	u32 i;
+
+	if (w->nr_failed > ARRAY_SIZE(w->failed))
+		return false;
+	for (i = 0; i < w->nr_failed; i++) {
+		sector_t at = w->failed[i].sector, end = at + w->failed[i].sectors;
+
+		while (at < end && pcache_tree_first(&w->batch, at, &e) && e.sector < end) {
+			e = pcache_extent_part(&e, max(at, e.sector),
+					       min(end, pcache_extent_end(&e)));
+			if (!remember(&w->unwritten, &e))
+				return false;
+			at = pcache_extent_end(&e);
+		}
+	}
+	return batch_without(pc, &w->unwritten);
+}
+
+/* What was written, and flushed, is clean. */
+static void mark_batch_clean(struct pcache *pc)
+{
+	struct pcache_extent e;
+	sector_t at = 0;
+
+	while (pcache_tree_first(&pc->wb.batch, at, &e)) {
+		pcache_index_clean(pc, &e);
+		at = pcache_extent_end(&e);
+	}
+}
+
+/* The dirty part of @e, from @at on, that the index still has at its place. */
+static bool live_part(struct pcache_shard *sh, const struct pcache_extent *e, sector_t at,
+		      struct pcache_extent *part)
+{
+	sector_t end = pcache_extent_end(e);
+
+	lockdep_assert_held(&sh->lock);
+	while (at < end && pcache_tree_first(&sh->tree, at, part) && part->sector < end) {
+		sector_t to = min(end, pcache_extent_end(part));
+
+		if (!part->clean && pcache_same_place(part, e)) {
+			*part = pcache_extent_part(part, max(at, part->sector), to);
+			return true;
+		}
+		at = to;
+	}
+	return false;
+}
+
+static bool part_is_live(struct pcache_shard *sh, const struct pcache_extent *keys, u32 nr,
+			 void *arg)
+{
+	struct pcache_extent part;
+
+	return live_part(sh, &keys[0], keys[0].sector, &part) &&
+	       part.sector == keys[0].sector && part.sectors >= keys[0].sectors;
+}
+
+/*
+ * Logs the live parts of an extent again, under the same place. @spoil: its data
+ * cannot be trusted, and the new key's CRC is to say so.
+ */
+static int log_again(struct pcache *pc, const struct pcache_extent *e, bool spoil)
+{
+	struct pcache_shard *sh = pcache_index_shard(pc, e->sector);
+	sector_t at = e->sector;
+	struct pcache_extent part;
+	bool live;
+	int r;
+
+	for (;;) {
+		spin_lock(&sh->lock);
+		live = live_part(sh, e, at, &part);
+		spin_unlock(&sh->lock);
+		if (!live)
+			return 0;
+		if (READ_ONCE(pc->segs.nr_free) == 0)
+			return -ENOSPC;
+		if (pc->data_crc)
+			part.crc = spoil ? ~pcache_extent_crc(pc, &part) :
+					   pcache_extent_crc(pc, &part);
+		part.key_delta = 0;
+		part.key_sectors = part.sectors;
+		r = pcache_log_extents(pc, sh, &part, 1, false, part_is_live, NULL);
+		if (r && r != -ESTALE)
+			return r;
+		at = r ? part.sector : pcache_extent_end(&part);
+	}
+}
+
+static int log_tree_again(struct pcache *pc, struct pcache_tree *t, bool spoil)
+{
+	struct pcache_extent e;
+	sector_t at = 0;
+	int r;
+
+	while (pcache_tree_first(t, at, &e)) {
+		r = log_again(pc, &e, spoil);
+		if (r)
+			return r;
+		at = pcache_extent_end(&e);
+	}
+	return 0;
+}
+
+/* Takes a waiter that has reached its target off the list. */
+static struct pcache_waiter *take_waiter(struct pcache *pc, u64 ord)
+{
+	struct pcache_waiter *w, *found = NULL;
+
+	spin_lock(&pc->journal.lock);
+	list_for_each_entry(w, &pc->wb.waiters, link) {
+		if (w->target <= ord) {
+			list_del_init(&w->link);
+			found = w;
+			break;
+		}
+	}
+	spin_unlock(&pc->journal.lock);
+	return found;
+}
+
+static void finish_waiters(struct pcache *pc, u64 ord, int err)
+{
+	struct pcache_waiter *w;
+
+	while ((w = take_waiter(pc, ord)))
+		w->done(w, err);
+}
+
+/* dirty_tail goes to the round's end. */
+static void advance(struct pcache *pc, const struct round *rd)
+{
+	if (!pcache_pos_same(&rd->to, &pc->journal.dirty_tail))
+		pcache_tail_store(pc, &pc->journal.dirty_slots, &rd->to);
+	spin_lock(&pc->journal.lock);
+	pc->journal.dirty_tail = rd->to;
+	spin_unlock(&pc->journal.lock);
+	finish_waiters(pc, rd->to.ord, 0);
+	pcache_reclaim_wake(pc);
+}
+
+/*
+ * Rounds
+ */
+
+enum outcome {
+	ROUND_EMPTY,	/* nothing is dirty */
+	ROUND_DONE,	/* dirty_tail has moved */
+	ROUND_HELD,	/* dirty_tail cannot move; the rest may be tried */
+	ROUND_FAILED,	/* nothing could be written */
+	ROUND_STUCK,	/* all that is dirty is unreadable */
+};
+
+static void clear_trees(struct pcache_writeback *w)
+{
+	pcache_tree_clear(&w->batch);
+	pcache_tree_clear(&w->unreadable);
+	pcache_tree_clear(&w->unwritten);
+	w->nr_failed = 0;
+}
+
+/*
+ * Writes what was collected, and flushes the backing device. False: nothing
+ * counts as written.
+ */
+static bool write_and_flush(struct pcache *pc, struct round *rd)
+{
+	struct pcache_writeback *w = &pc->wb;
+	u32 all = tree_sectors(&w->batch);
+	bool sorted = write_batch(pc);
+
+	pcache_count(pc, PCACHE_STAT_WRITEBACK_ERRORS, w->nr_failed);
+	if (!sorted || !batch_without(pc, &w->unreadable) || !sort_out_failed(pc))
+		return false;
+	rd->unreadable = tree_sectors(&w->unreadable);
+	rd->unwritten = tree_sectors(&w->unwritten);
+	rd->written = all - rd->unreadable - rd->unwritten;
+	if (!rd->written)
+		return !rd->unwritten;
+	if (blkdev_issue_flush(pc->backing)) {
+		pcache_count(pc, PCACHE_STAT_WRITEBACK_ERRORS, 1);
+		return false;
+	}
+	pcache_count(pc, PCACHE_STAT_WRITEBACK_SECTORS, rd->written);
+	return true;
+}
+
+/* Logs again what is unreadable or, with "fast", was not written. */
+static int move_bad_on(struct pcache *pc)
+{
+	int r = log_tree_again(pc, &pc->wb.unreadable, true);
+
+	if (!r)
+		r = log_tree_again(pc, &pc->wb.unwritten, false);
+	/* dirty_tail passes the old keys: the new ones are durable before. */
+	return r ?: pcache_journal_sync(pc);
+}
+
+/* One round. @held: dirty_tail stays where it is, because of an earlier one. */
+static enum outcome run_round(struct pcache *pc, struct round *rd, bool held)
+{
+	struct pcache_places at;
+	int r;
+
+	pcache_journal_places(pc, &at);
+	if (rd->from.ord >= at.durable.ord)
+		return ROUND_EMPTY;
+	r = collect(pc, rd, &at.durable);
+	if (r == -EUCLEAN)
+		pcache_set_state(pc, PCACHE_FAIL, "a kset behind dirty_tail cannot be read");
+	if (r || (rd->keys && !write_and_flush(pc, rd)))
+		return ROUND_FAILED;
+	if (held || (rd->unwritten && pc->ordered))
+		return ROUND_HELD;
+	if (rd->unreadable || rd->unwritten) {
+		if (!rd->written && rd->to.ord >= at.durable.ord)
+			return ROUND_STUCK;
+		if (move_bad_on(pc))
+			return ROUND_FAILED;
+	}
+	/*
+	 * Not earlier: while dirty_tail is held up, a later try writes older data
+	 * over this once more.
+	 */
+	mark_batch_clean(pc);
+	advance(pc, rd);
+	return ROUND_DONE;
+}
+
+/* Does the next round belong to the same epoch as the one that was held up? */
+static bool same_epoch_goes_on(struct pcache *pc, const struct pcache_pos *to)
+{
+	struct pcache_kset *ks = pc->wb.kset;
+	struct pcache_places at;
+
+	pcache_journal_places(pc, &at);
+	if (to->ord >= at.durable.ord)
+		return false;
+	if (!pc->ordered)
+		return true;
+	return pcache_kset_read(pc, to, ks) == PCACHE_KSET_ORDINARY && !ks->epoch &&
+	       pcache_kset_number(ks) != 0;
+}
+
+static void pause_after_error(struct pcache *pc)
+{
+	struct pcache_writeback *w = &pc->wb;
+
+	if (!w->pause_ms) {
+		pcache_err(pc, "write-back failed; data stays dirty, tries go on");
+		pcache_event(pc);
+	}
+	w->pause_ms = clamp(w->pause_ms * 2, PAUSE_MIN_MS, PAUSE_MAX_MS);
+	if (READ_ONCE(w->give_up))
+		finish_waiters(pc, U64_MAX, -EIO);
+	if (!READ_ONCE(w->stop))
+		queue_delayed_work(pc->wb_wq, &w->work, msecs_to_jiffies(w->pause_ms));
+}
+
+static void writing_works(struct pcache *pc)
+{
+	if (!pc->wb.pause_ms)
+		return;
+	pc->wb.pause_ms = 0;
+	pcache_info(pc, "write-back works again");
+	pcache_event(pc);
+}
+
+static void run_rounds(struct pcache *pc)
+{
+	struct round rd = { .from = pc->journal.dirty_tail };
+	bool held = false;
+
+	while (!READ_ONCE(pc->wb.stop) && READ_ONCE(pc->state) == PCACHE_RW) {
+		enum outcome o = run_round(pc, &rd, held);
+
+		clear_trees(&pc->wb);
+		if (o == ROUND_DONE) {
+			writing_works(pc);
+		} else if (o == ROUND_EMPTY && !held) {
+			finish_waiters(pc, pc->journal.dirty_tail.ord, 0);
+			return;
+		} else if (o == ROUND_STUCK) {
+			finish_waiters(pc, rd.to.ord, -EIO);
+			return;
+		} else if (o == ROUND_HELD && same_epoch_goes_on(pc, &rd.to)) {
+			held = true;
+		} else {
+			pause_after_error(pc);
+			return;
+		}
+		rd = (struct round) { .from = rd.to };
+		cond_resched();
+	}
+	if (READ_ONCE(pc->state) != PCACHE_RW)
+		finish_waiters(pc, U64_MAX, -EIO);
+}
+
+static void writeback_work(struct work_struct *work)
+{
+	struct pcache *pc = container_of(work, struct pcache, wb.work.work);
+	unsigned int flags = memalloc_noreclaim_save();
+
+	run_rounds(pc);
+	memalloc_noreclaim_restore(flags);
+}
+
+/**
+ * pcache_writeback_wake() - There is something to write back, or somebody waits.
+ * @pc: cache
+ *
+ * A pause after an error goes on all the same.
+ *
+ * Context: any.
+ */
+void pcache_writeback_wake(struct pcache *pc)
+{
+	if (!READ_ONCE(pc->wb.stop))
+		queue_delayed_work(pc->wb_wq, &pc->wb.work, 0);
+}
+
+/**
+ * pcache_writeback_wait() - Be told when what is durable now is clean.
+ * @pc: cache, running
+ * @w: told; @w->done is set. -EIO: what is left cannot be read, or the cache
+ *     has failed
+ *
+ * Context: process context, no locks.
+ */
+void pcache_writeback_wait(struct pcache *pc, struct pcache_waiter *w)
+{
+	struct pcache_journal *j = &pc->journal;
+
+	spin_lock(&j->lock);
+	w->target = j->durable.ord;
+	list_add_tail(&w->link, &pc->wb.waiters);
+	spin_unlock(&j->lock);
+	pcache_writeback_wake(pc);
+}
+
+struct flush_waiter {
+	struct pcache_waiter waiter;
+	struct completion done;
+	int err;
+};
+
+static void flush_done(struct pcache_waiter *w, int err)
+{
+	struct flush_waiter *f = container_of(w, struct flush_waiter, waiter);
+
+	f->err = err;
+	complete(&f->done);
+}
+
+/* Takes a waiter back; false: it has been told, or is being told. */
+static bool take_back(struct pcache *pc, struct pcache_waiter *w)
+{
+	bool listed;
+
+	spin_lock(&pc->journal.lock);
+	listed = !list_empty(&w->link);
+	list_del_init(&w->link);
+	spin_unlock(&pc->journal.lock);
+	return listed;
+}
+
+/**
+ * pcache_writeback_flush() - Write back all that is dirty now.
+ * @pc: cache, running
+ * @give_up: return at the first error of the backing device; otherwise only a
+ *	     signal ends the wait
+ *
+ * Context: may sleep for long; admin may be held.
+ *
+ * Return: 0; -EIO when what is left cannot be read, or the cache has failed (or,
+ * with @give_up, when the backing device has); -EINTR.
+ */
+int pcache_writeback_flush(struct pcache *pc, bool give_up)
+{
+	struct flush_waiter f = { .waiter.done = flush_done };
+	int r = pcache_journal_sync(pc);
+
+	if (r)
+		return r;
+	init_completion(&f.done);
+	WRITE_ONCE(pc->wb.give_up, give_up);
+	pcache_writeback_wait(pc, &f.waiter);
+	/* A pause would make it wait for its end. */
+	mod_delayed_work(pc->wb_wq, &pc->wb.work, 0);
+	if (give_up) {
+		wait_for_completion(&f.done);
+	} else if (wait_for_completion_interruptible(&f.done)) {
+		if (take_back(pc, &f.waiter))
+			return -EINTR;
+		wait_for_completion(&f.done);
+	}
+	WRITE_ONCE(pc->wb.give_up, false);
+	return f.err;
+}
+
+/**
+ * pcache_writeback_init() - Make write-back, stopped.
+ * @pc: cache; data_crc is known
+ *
+ * Return: 0 or -ENOMEM; then pcache_writeback_exit() cleans up.
+ */
+int pcache_writeback_init(struct pcache *pc)
+{
+	struct pcache_writeback *w = &pc->wb;
+
+	w->stop = true;
+	spin_lock_init(&w->lock);
+	INIT_LIST_HEAD(&w->waiters);
+	INIT_DELAYED_WORK(&w->work, writeback_work);
+	init_completion(&w->idle);
+	pcache_tree_init(&w->batch, pc->data_crc, &w->leaves);
+	pcache_tree_init(&w->unreadable, pc->data_crc, &w->leaves);
+	pcache_tree_init(&w->unwritten, pc->data_crc, &w->leaves);
+	w->kset = kmalloc(sizeof(*w->kset), GFP_KERNEL);
+	if (!w->kset ||
+	    mempool_init_kmalloc_pool(&w->leaves, LEAF_RESERVE, PCACHE_LEAF_BYTES) ||
+	    mempool_init_page_pool(&w->pages, PAGE_RESERVE, 0))
+		return -ENOMEM;
+	return bioset_init(&w->bios, BIO_POOL_SIZE, offsetof(struct wb_bio, bio),
+			   BIOSET_NEED_BVECS);
+}
+
+/**
+ * pcache_writeback_exit() - Free what pcache_writeback_init() allocated.
+ * @pc: cache; stopped
+ */
+void pcache_writeback_exit(struct pcache *pc)
+{
+	struct pcache_writeback *w = &pc->wb;
+
+	bioset_exit(&w->bios);
+	mempool_exit(&w->pages);
+	mempool_exit(&w->leaves);
+	kfree(w->kset);
+}
+
+/**
+ * pcache_writeback_start() - From now on pcache_writeback_wake() works.
+ * @pc: cache
+ */
+void pcache_writeback_start(struct pcache *pc)
+{
+	pc->wb.pause_ms = 0;
+	WRITE_ONCE(pc->wb.stop, false);
+	pcache_writeback_wake(pc);
+}
+
+/**
+ * pcache_writeback_stop() - Let the round under way end; begin no more.
+ * @pc: cache; nobody waits
+ *
+ * Context: may sleep for I/O.
+ */
+void pcache_writeback_stop(struct pcache *pc)
+{
+	WRITE_ONCE(pc->wb.stop, true);
+	cancel_delayed_work_sync(&pc->wb.work);
+}
