@@ -606,7 +606,7 @@ struct pcache_shard *pcache_index_shard(struct pcache *pc, sector_t sector)
 }
 
 /**
- * pcache_index_lock() - Lock a shard with spare leaves for an operation.
+ * pcache_index_lock() - Lock a shard and see to spare leaves for an operation.
  * @pc: cache
  * @sh: shard
  * @inserts: see pcache_tree_need()
@@ -614,9 +614,10 @@ struct pcache_shard *pcache_index_shard(struct pcache *pc, sector_t sector)
  * Does not wait for memory. What there is left of it under pressure comes from
  * the pool's reserve, which reclaim refills.
  *
- * Return: false, and not locked, when there is no memory.
+ * Return: false when there are not enough spare leaves; locked all the same.
  */
 bool pcache_index_lock(struct pcache *pc, struct pcache_shard *sh, u32 inserts)
+	__acquires(&sh->lock)
 {
 	u32 need = pcache_tree_need(inserts);
 
@@ -626,12 +627,35 @@ bool pcache_index_lock(struct pcache *pc, struct pcache_shard *sh, u32 inserts)
 
 		spin_unlock(&sh->lock);
 		leaf = mempool_alloc(&pc->leaf_pool, GFP_NOWAIT | __GFP_NOWARN);
+		spin_lock(&sh->lock);
 		if (!leaf)
 			return false;
-		spin_lock(&sh->lock);
 		add_spare(&sh->tree, leaf);
 	}
 	return true;
+}
+
+/**
+ * pcache_index_lock_wait() - As pcache_index_lock(), but wait for memory.
+ * @pc: cache
+ * @sh: shard
+ * @inserts: see pcache_tree_need()
+ *
+ * Context: a work that may use memory reserves, not the reclaim work's own
+ * queue: what reclaim frees ends the wait.
+ */
+void pcache_index_lock_wait(struct pcache *pc, struct pcache_shard *sh, u32 inserts)
+	__acquires(&sh->lock)
+{
+	while (!pcache_index_lock(pc, sh, inserts)) {
+		struct pcache_leaf *leaf;
+
+		spin_unlock(&sh->lock);
+		leaf = mempool_alloc(&pc->leaf_pool, GFP_NOIO);
+		spin_lock(&sh->lock);
+		add_spare(&sh->tree, leaf);
+		spin_unlock(&sh->lock);
+	}
 }
 
 /**
@@ -652,26 +676,6 @@ void pcache_index_insert(struct pcache *pc, struct pcache_shard *sh,
 		pcache_count(pc, PCACHE_STAT_WRITE_OVERWRITES, 1);
 	pcache_count(pc, PCACHE_STAT_DIRTY_SECTORS, (e->clean ? 0 : e->sectors) - (s64)d.dirty);
 	pcache_count(pc, PCACHE_STAT_CACHED_SECTORS, (s64)e->sectors - d.dirty - d.clean);
-}
-
-/**
- * pcache_index_lock_wait() - As pcache_index_lock(), but wait for memory.
- * @pc: cache
- * @sh: shard
- * @inserts: see pcache_tree_need()
- *
- * Context: a work that may use memory reserves, not the reclaim work's own
- * queue: what reclaim frees ends the wait.
- */
-void pcache_index_lock_wait(struct pcache *pc, struct pcache_shard *sh, u32 inserts)
-{
-	while (!pcache_index_lock(pc, sh, inserts)) {
-		struct pcache_leaf *leaf = mempool_alloc(&pc->leaf_pool, GFP_NOIO);
-
-		spin_lock(&sh->lock);
-		add_spare(&sh->tree, leaf);
-		spin_unlock(&sh->lock);
-	}
 }
 
 /**

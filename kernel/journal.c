@@ -411,26 +411,23 @@ int pcache_log_extents(struct pcache *pc, struct pcache_shard *sh,
 	u32 i;
 
 	for (;;) {
-		if (may_wait) {
+		bool logged = false;
+
+		if (may_wait)
 			pcache_index_lock_wait(pc, sh, nr);
-		} else if (!pcache_index_lock(pc, sh, nr)) {
+		else if (!pcache_index_lock(pc, sh, nr))
 			r = -ENOMEM;
-			break;
-		}
-		if (check && !check(sh, keys, nr, arg)) {
-			spin_unlock(&sh->lock);
+		if (!r && check && !check(sh, keys, nr, arg))
 			r = -ESTALE;
-			break;
-		}
-		if (pcache_journal_append(pc, keys, nr, &spare)) {
-			for (i = 0; i < nr; i++) {
-				pcache_seg_get(pc, keys[i].seg);
-				pcache_index_insert(pc, sh, &keys[i]);
-			}
-			spin_unlock(&sh->lock);
-			break;
+		if (!r)
+			logged = pcache_journal_append(pc, keys, nr, &spare);
+		for (i = 0; logged && i < nr; i++) {
+			pcache_seg_get(pc, keys[i].seg);
+			pcache_index_insert(pc, sh, &keys[i]);
 		}
 		spin_unlock(&sh->lock);
+		if (r || logged)
+			break;
 		/* Commits free ksets and need none, so this ends. */
 		spare = mempool_alloc(&j->kset_pool, GFP_NOIO);
 	}

@@ -262,8 +262,10 @@ bool pcache_tree_first(struct pcache_tree *t, sector_t sector, struct pcache_ext
 int pcache_index_init(struct pcache *pc);
 void pcache_index_exit(struct pcache *pc);
 struct pcache_shard *pcache_index_shard(struct pcache *pc, sector_t sector);
-bool pcache_index_lock(struct pcache *pc, struct pcache_shard *sh, u32 inserts);
-void pcache_index_lock_wait(struct pcache *pc, struct pcache_shard *sh, u32 inserts);
+bool pcache_index_lock(struct pcache *pc, struct pcache_shard *sh, u32 inserts)
+	__acquires(&sh->lock);
+void pcache_index_lock_wait(struct pcache *pc, struct pcache_shard *sh, u32 inserts)
+	__acquires(&sh->lock);
 void pcache_index_insert(struct pcache *pc, struct pcache_shard *sh,
 			 const struct pcache_extent *e);
 void pcache_index_drop(struct pcache *pc, const struct pcache_extent *e);
