@@ -57,7 +57,8 @@ include tests/unit/unit.mk
 include tests/vm/vm.mk
 
 .PHONY: test
-test: check unit test-vm
+test:
+	@scripts/test-all check unit test-vm
 
 .PHONY: demo
 demo: module deps-vm

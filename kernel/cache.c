@@ -89,7 +89,7 @@ u64 pcache_stat(struct pcache *pc, enum pcache_stat stat)
 
 /**
  * pcache_clear_stats() - Begin to count at 0 again.
- * @pc: cache; admin is held
+ * @pc: cache; admin is held, or nobody uses it
  *
  * What tells an amount of the present is not touched.
  */
@@ -113,6 +113,7 @@ void pcache_reset_counters(struct pcache *pc)
 		return;
 	for_each_possible_cpu(cpu)
 		memset(per_cpu_ptr(pc->counters, cpu), 0, sizeof(struct pcache_counters));
+	memset(&pc->cleared, 0, sizeof(pc->cleared));
 }
 
 /* What depends on how many segments there are. */
@@ -130,6 +131,7 @@ static int load_log(struct pcache *pc, const char **error)
 	r = pcache_replay(pc, error);
 	if (r)
 		return r;
+	pcache_clear_stats(pc);
 	pcache_segs_settle(pc);
 	return 0;
 }

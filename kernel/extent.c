@@ -122,4 +122,6 @@ void pcache_extent_count_error(struct pcache *pc, const struct pcache_extent *e,
 			 crc ? "CRC error" : "media error", e->clean ? "clean" : "dirty",
 			 (unsigned long long)e->sector,
 			 (unsigned long long)pcache_extent_end(e) - 1, e->seg, e->off);
+	if (!e->clean)
+		pcache_event(pc);
 }

@@ -42,9 +42,9 @@ struct pcache_leaf {
 	struct pcache_leaf *next_spare;
 	u32 nr;
 	union {
-		struct entry plain[LEAF_PLAIN];
+		struct entry entry[LEAF_PLAIN];
 		struct {
-			struct entry entry[LEAF_CRC];
+			struct entry entry_with_crc[LEAF_CRC];	/* the first of entry[] */
 			u32 crc[LEAF_CRC];
 		};
 	};
@@ -224,11 +224,19 @@ static bool seek(struct pcache_tree *t, sector_t sector, struct cursor *c)
 	return c->leaf;
 }
 
-/* Inserts @e as entry @i of @leaf; splits the leaf when it is full. */
+/*
+ * Inserts @e as entry @i of @leaf. When that is full, what comes at its end goes
+ * to the front of the next leaf, if there is room; otherwise the leaf splits.
+ */
 static void leaf_insert(struct pcache_tree *t, struct pcache_leaf *leaf, u32 i,
 			const struct pcache_extent *e)
 {
-	if (leaf->nr == leaf_capacity(t)) {
+	struct pcache_leaf *next = i == leaf_capacity(t) ? leaf_next(leaf) : NULL;
+
+	if (next && next->nr < leaf_capacity(t)) {
+		leaf = next;
+		i = 0;
+	} else if (leaf->nr == leaf_capacity(t)) {
 		struct pcache_leaf *new = take_spare(t);
 		/* Ascending insertion leaves full leaves behind. */
 		u32 keep = i == leaf->nr ? leaf->nr : leaf->nr / 2;

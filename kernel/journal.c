@@ -474,18 +474,6 @@ void pcache_journal_places(struct pcache *pc, struct pcache_places *places)
 }
 
 /**
- * pcache_journal_start() - Begin to append.
- * @pc: cache; the head's place and next number are set
- */
-void pcache_journal_start(struct pcache *pc)
-{
-	struct pcache_journal *j = &pc->journal;
-
-	/* What was read from the medium counts as durable: a new epoch. */
-	j->open->epoch = true;
-}
-
-/**
  * pcache_journal_stop() - Make all durable and stop.
  * @pc: cache; no request is under way
  *

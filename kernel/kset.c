@@ -42,11 +42,8 @@ enum pcache_kset_kind pcache_kset_read(struct pcache *pc, const struct pcache_po
 	last = le64_to_cpu(ks->head.flags) & PCACHE_KSET_LAST;
 	count = le32_to_cpu(ks->head.count);
 	ks->nr_keys = 0;
-	if (last) {
-		if (count >= pc->n_segs)
-			return PCACHE_KSET_TORN;
-	} else {
-		if (count == 0 || count > PCACHE_KSET_KEYS)
+	if (!last && count) {
+		if (count > PCACHE_KSET_KEYS)
 			return PCACHE_KSET_TORN;
 		bytes = PCACHE_KSET_BYTES(count);
 		if (pos->off + bytes + PCACHE_LAST_BYTES > PCACHE_DATA_BYTES)
@@ -57,6 +54,9 @@ enum pcache_kset_kind pcache_kset_read(struct pcache *pc, const struct pcache_po
 	}
 	if (le32_to_cpu(ks->head.crc) != pcache_crc(&ks->head, bytes))
 		return PCACHE_KSET_TORN;
+	if ((le64_to_cpu(ks->head.flags) & ~PCACHE_KSET_KNOWN) ||
+	    (last ? count >= pc->n_segs : count == 0))
+		return PCACHE_KSET_ALIEN;
 	ks->epoch = le64_to_cpu(ks->head.flags) & PCACHE_KSET_EPOCH;
 	return last ? PCACHE_KSET_IS_LAST : PCACHE_KSET_ORDINARY;
 }

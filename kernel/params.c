@@ -5,6 +5,7 @@
  * messages all come from it. Status is printed here too.
  */
 #include <linux/bitfield.h>
+#include <linux/ctype.h>
 #include <linux/kstrtox.h>
 #include <linux/string.h>
 
@@ -92,6 +93,12 @@ static bool parse_format(const char *value, struct pcache_options *o)
 
 static bool parse_backing_id(const char *value, struct pcache_options *o)
 {
+	const char *c;
+
+	/* The table line that is printed has to be taken back. */
+	for (c = value; *c; c++)
+		if (!isgraph(*c) || *c == '\\')
+			return false;
 	memset(o->backing_id, 0, sizeof(o->backing_id));
 	return value[0] && strscpy(o->backing_id, value, sizeof(o->backing_id)) > 0;
 }
@@ -114,7 +121,7 @@ static const struct option options[] = {
 	  parse_order, NULL, print_order },
 	{ "format", PCACHE_OPT_FORMAT, "auto, never or force",
 	  parse_format, NULL, NULL },
-	{ "backing_id", PCACHE_OPT_BACKING_ID, "a text of 1 to 63 bytes",
+	{ "backing_id", PCACHE_OPT_BACKING_ID, "1 to 63 printable characters without space and backslash",
 	  parse_backing_id, NULL, print_backing_id },
 };
 

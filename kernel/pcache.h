@@ -3,7 +3,8 @@
  * In-core structures of the cache, and what each file offers the others.
  *
  * Lock order:
- *	pcache.admin (mutex) > pcache_shard.lock > pcache_journal.lock
+ *	pcache.admin (mutex) > pcache_super.lock (mutex)
+ *	pcache.admin > pcache_shard.lock > pcache_journal.lock
  *	pcache_head.lock > pcache_segs.lock
  *	pcache_io.done_lock is irq-safe and innermost
  * A shard's lock and a head's lock are never held together. User data is
@@ -400,6 +401,7 @@ enum pcache_kset_kind {
 	PCACHE_KSET_IS_LAST,
 	PCACHE_KSET_ZERO,	/* 24 zero bytes */
 	PCACHE_KSET_TORN,	/* something, but no kset */
+	PCACHE_KSET_ALIEN,	/* whole, but it says what is not allowed */
 	PCACHE_KSET_UNREADABLE,
 };
 
@@ -510,7 +512,6 @@ typedef bool (*pcache_log_check_fn)(struct pcache_shard *sh, const struct pcache
 
 int pcache_journal_init(struct pcache *pc);
 void pcache_journal_exit(struct pcache *pc);
-void pcache_journal_start(struct pcache *pc);
 int pcache_journal_stop(struct pcache *pc);
 bool pcache_journal_append(struct pcache *pc, const struct pcache_extent *keys, u32 nr,
 			   struct pcache_kset **spare);
@@ -548,6 +549,7 @@ int pcache_replay(struct pcache *pc, const char **error);
 
 /**
  * struct pcache_super - identity of the cache
+ * @lock: for storing cache_info and the extension block, once the cache runs
  * @seg_total: of the super-block
  * @sb_flags: of the super-block
  * @info: cache_info as last read or written
@@ -557,9 +559,11 @@ int pcache_replay(struct pcache *pc, const char **error);
  * @ext_valid: there is one, and it is this cache's
  * @mainline_was_here: there is no block, or mainline has attached since
  * @clean: the block's places are those of a clean detach, and still hold
+ * @own_ord: ord of the own place that the block names; U64_MAX: it names none
  * @format: the medium has to be formatted at resume
  */
 struct pcache_super {
+	struct mutex lock;
 	u32 seg_total;
 	u32 sb_flags;
 	struct pcache_media_info info;
@@ -569,6 +573,7 @@ struct pcache_super {
 	bool ext_valid;
 	bool mainline_was_here;
 	bool clean;
+	u64 own_ord;
 	bool format;
 };
 
@@ -577,6 +582,7 @@ int pcache_super_plan_format(struct pcache *pc, const char **error);
 void pcache_super_format(struct pcache *pc);
 void pcache_super_attach(struct pcache *pc);
 void pcache_super_detach(struct pcache *pc);
+void pcache_super_forget_own_place(struct pcache *pc);
 void pcache_super_store_gc_percent(struct pcache *pc, u32 percent);
 
 /*
@@ -683,7 +689,9 @@ struct pcache_range {
  * @nr_failed: how many did; may be more than @failed has room for
  * @in_flight: bios, and one for the submitter
  * @idle: completed when @in_flight becomes 0
- * @pause_ms: after the next error; 0: the last round had none
+ * @lap_end: ord; since the log ended there, only unreadable data has been found
+ * @stuck_at: ord; when the log ended there, all dirty data was unreadable
+ * @pause_ms: the last one after an error; 0: there was none since it worked
  * @give_up: an error ends all waits
  * @stop: no further round
  */
@@ -702,6 +710,8 @@ struct pcache_writeback {
 	u32 nr_failed;
 	atomic_t in_flight;
 	struct completion idle;
+	u64 lap_end;
+	u64 stuck_at;
 	u32 pause_ms;
 	bool give_up;
 	bool stop;

@@ -121,6 +121,8 @@ static u32 pass(struct pcache *pc, u64 limit)
 	if (nr) {
 		pcache_tail_store(pc, &pc->journal.key_slots, &pos);
 		publish_key_tail(pc, &pos);
+		if (pos.ord > pc->super.own_ord)
+			pcache_super_forget_own_place(pc);
 		put_passed_refs(pc);
 	}
 	if (pcache_segs_free_dead(pc) || nr)

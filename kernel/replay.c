@@ -263,6 +263,10 @@ static void judge_end(struct pcache *pc, struct walk *w, enum pcache_kset_kind k
 		damaged(pc, &w->pos, "media error");
 		return;
 	}
+	if (kind == PCACHE_KSET_ALIEN) {
+		damaged(pc, &w->pos, "a kset says what is not allowed");
+		return;
+	}
 	if (pc->super.clean && (le32_to_cpu(ext->head_seg) != w->pos.seg ||
 				le32_to_cpu(ext->head_off) != w->pos.off)) {
 		damaged(pc, &w->pos, "it ends before the head of the last detach");

@@ -122,6 +122,10 @@ static int load_unformatted(struct pcache *pc, const char **error)
 		*error = "Cache has incompatible features that this version does not know";
 		return -EOPNOTSUPP;
 	}
+	if (have_ext && !(le32_to_cpu(ext.state) & PCACHE_EXT_FORMATTING)) {
+		*error = "Cache super-block is damaged, and its extension block says that there is a cache";
+		return -EUCLEAN;
+	}
 	if (pc->options.format == PCACHE_FORMAT_FORCE)
 		return pcache_super_plan_format(pc, error);
 	if (pc->options.format == PCACHE_FORMAT_NEVER) {
@@ -130,8 +134,7 @@ static int load_unformatted(struct pcache *pc, const char **error)
 	}
 	if (media_is_zero(pc, 0, BLANK_BYTES))
 		return pcache_super_plan_format(pc, error);
-	if (have_ext && (le32_to_cpu(ext.state) & PCACHE_EXT_FORMATTING) &&
-	    format_was_cut_short(pc, segs, ext.tag))
+	if (have_ext && format_was_cut_short(pc, segs, ext.tag))
 		return pcache_super_plan_format(pc, error);
 	*error = "Cache device has no pcache super-block, and its first 64 KiB are not zero (format force overwrites it)";
 	return -EINVAL;
@@ -294,6 +297,7 @@ int pcache_super_load(struct pcache *pc, const char **error)
 	int r;
 
 	memset(su, 0, sizeof(*su));
+	mutex_init(&su->lock);
 	slots_setup(pc);
 	if (!pmem_read(&sb, pc->media + PCACHE_SUPER_OFF, sizeof(sb))) {
 		*error = "Cache super-block cannot be read (media error)";
@@ -317,14 +321,17 @@ int pcache_super_load(struct pcache *pc, const char **error)
 	r = check_info(pc, error);
 	if (r)
 		return r;
+	r = load_ext(pc, error);
+	/* What is to be formatted anew need not fit the table. */
+	if (r || pc->options.format == PCACHE_FORMAT_FORCE)
+		return r;
 	if (test_bit(PCACHE_OPT_DATA_CRC, &pc->options.given) &&
 	    pc->options.data_crc != pc->data_crc) {
 		*error = pc->data_crc ? "Cache was formatted with data_crc true" :
 					"Cache was formatted with data_crc false";
 		return -EINVAL;
 	}
-	r = load_ext(pc, error);
-	return r ?: check_backing(pc, error);
+	return check_backing(pc, error);
 }
 
 /* A super-block, all of its 24 bytes at once; durable on return. */
@@ -535,6 +542,7 @@ void pcache_super_attach(struct pcache *pc)
 	ext->info_seq = cpu_to_le32(su->info_slots.seq);
 	ext->state = cpu_to_le32(PCACHE_EXT_IN_USE);
 	pcache_slots_write_both(&su->ext_slots, ext);			/* A4 */
+	su->own_ord = j->head.ord;
 	su->ext_valid = true;
 	su->mainline_was_here = false;
 }
@@ -564,6 +572,27 @@ void pcache_super_detach(struct pcache *pc)
 }
 
 /**
+ * pcache_super_forget_own_place() - key_tail is past the own place.
+ * @pc: cache, attached
+ *
+ * The log may come to that place again, with other numbers; the block must not
+ * then make it pass for the beginning of an empty log.
+ *
+ * Context: may sleep.
+ */
+void pcache_super_forget_own_place(struct pcache *pc)
+{
+	struct pcache_super *su = &pc->super;
+
+	mutex_lock(&su->lock);
+	su->own_ord = U64_MAX;
+	su->ext.own_seg = cpu_to_le32(PCACHE_NO_SEG);
+	su->ext.own_off = 0;
+	pcache_slots_write_both(&su->ext_slots, &su->ext);		/* R3 */
+	mutex_unlock(&su->lock);
+}
+
+/**
  * pcache_super_store_gc_percent() - Keep a new gc_percent on the medium.
  * @pc: cache, running and not read-only; admin is held
  * @percent: new value
@@ -573,9 +602,11 @@ void pcache_super_store_gc_percent(struct pcache *pc, u32 percent)
 	struct pcache_super *su = &pc->super;
 
 	lockdep_assert_held(&pc->admin);
+	mutex_lock(&su->lock);
 	WRITE_ONCE(pc->gc_percent, percent);
 	su->info.flags = info_flags(pc);
 	store_info(pc);
 	su->ext.info_seq = cpu_to_le32(su->info_slots.seq);
 	pcache_slots_write_both(&su->ext_slots, &su->ext);		/* O3 */
+	mutex_unlock(&su->lock);
 }

@@ -575,6 +575,31 @@ static int move_bad_on(struct pcache *pc)
 	return r ?: pcache_journal_sync(pc);
 }
 
+/*
+ * Is everything that is dirty unreadable? Known when a round has nothing else
+ * and reaches the end, or when for a whole lap through the log (all that was
+ * durable when it began) nothing else was found. Then only new keys help.
+ */
+static bool nothing_but_bad(struct pcache *pc, const struct round *rd, u64 durable)
+{
+	struct pcache_writeback *w = &pc->wb;
+	bool stuck;
+
+	if (rd->written || !rd->unreadable) {
+		w->lap_end = 0;
+		return false;
+	}
+	stuck = rd->to.ord >= durable || durable == w->stuck_at ||
+		(w->lap_end && rd->from.ord >= w->lap_end);
+	if (stuck) {
+		w->stuck_at = durable;
+		w->lap_end = 0;
+	} else if (!w->lap_end) {
+		w->lap_end = durable;
+	}
+	return stuck;
+}
+
 /* One round. @held: dirty_tail stays where it is, because of an earlier one. */
 static enum outcome run_round(struct pcache *pc, struct round *rd, bool held)
 {
@@ -591,12 +616,10 @@ static enum outcome run_round(struct pcache *pc, struct round *rd, bool held)
 		return ROUND_FAILED;
 	if (held || (rd->unwritten && pc->ordered))
 		return ROUND_HELD;
-	if (rd->unreadable || rd->unwritten) {
-		if (!rd->written && rd->to.ord >= at.durable.ord)
-			return ROUND_STUCK;
-		if (move_bad_on(pc))
-			return ROUND_FAILED;
-	}
+	if (nothing_but_bad(pc, rd, at.durable.ord))
+		return ROUND_STUCK;
+	if ((rd->unreadable || rd->unwritten) && move_bad_on(pc))
+		return ROUND_FAILED;
 	/*
 	 * Not earlier: while dirty_tail is held up, a later try writes older data
 	 * over this once more.
@@ -660,7 +683,7 @@ static void run_rounds(struct pcache *pc)
 			finish_waiters(pc, pc->journal.dirty_tail.ord, 0);
 			return;
 		} else if (o == ROUND_STUCK) {
-			finish_waiters(pc, rd.to.ord, -EIO);
+			finish_waiters(pc, pc->wb.stuck_at, -EIO);
 			return;
 		} else if (o == ROUND_HELD && same_epoch_goes_on(pc, &rd.to)) {
 			held = true;
@@ -701,8 +724,8 @@ void pcache_writeback_wake(struct pcache *pc)
 /**
  * pcache_writeback_wait() - Be told when what is durable now is clean.
  * @pc: cache, running
- * @w: told; @w->done is set. -EIO: what is left cannot be read, or the cache
- *     has failed
+ * @w: told; @w->done is set. -EIO: what is left cannot be read, the cache has
+ *     failed, or write-back is stopped
  *
  * Context: process context, no locks.
  */
@@ -710,11 +733,18 @@ void pcache_writeback_wait(struct pcache *pc, struct pcache_waiter *w)
 {
 	struct pcache_journal *j = &pc->journal;
 
+	bool stopped;
+
 	spin_lock(&j->lock);
 	w->target = j->durable.ord;
-	list_add_tail(&w->link, &pc->wb.waiters);
+	stopped = pc->wb.stop;
+	if (!stopped)
+		list_add_tail(&w->link, &pc->wb.waiters);
 	spin_unlock(&j->lock);
-	pcache_writeback_wake(pc);
+	if (stopped)
+		w->done(w, -EIO);
+	else
+		pcache_writeback_wake(pc);
 }
 
 struct flush_waiter {
@@ -831,12 +861,17 @@ void pcache_writeback_start(struct pcache *pc)
 
 /**
  * pcache_writeback_stop() - Let the round under way end; begin no more.
- * @pc: cache; nobody waits
+ * @pc: cache
+ *
+ * Whoever still waits (a message may) is told -EIO.
  *
  * Context: may sleep for I/O.
  */
 void pcache_writeback_stop(struct pcache *pc)
 {
+	spin_lock(&pc->journal.lock);
 	WRITE_ONCE(pc->wb.stop, true);
+	spin_unlock(&pc->journal.lock);
 	cancel_delayed_work_sync(&pc->wb.work);
+	finish_waiters(pc, U64_MAX, -EIO);
 }
