@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of the shim share among themselves. */
+#ifndef SHIM_CORE_H
+#define SHIM_CORE_H
+
+#include <linux/types.h>
+
+struct task_struct;
+
+/* lock.c */
+void shim_task_exit_check(struct task_struct *task);
+void shim_log_held(struct task_struct *task);
+
+/* workqueue.c: a worker is about to block, or goes on */
+void shim_worker_sleeps(void);
+void shim_worker_wakes(void);
+unsigned int shim_works_scheduled(void);
+void shim_workers_stop(void);
+
+/* timer.c */
+unsigned int shim_timers_armed(void);
+void shim_timers_stop(void);
+
+/* slab.c: does this allocation fail; aborts if its flags do not fit */
+bool shim_alloc_check(gfp_t gfp, size_t size);
+
+#endif
