@@ -83,7 +83,7 @@ u64 pcache_stat(struct pcache *pc, enum pcache_stat stat)
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		sum += per_cpu_ptr(pc->counters, cpu)->n[stat];
+		sum += READ_ONCE(per_cpu_ptr(pc->counters, cpu)->n[stat]);
 	return max_t(s64, sum, 0);
 }
 
@@ -200,7 +200,8 @@ static int make_base(struct pcache *pc, const struct pcache_config *config)
 	pc->counters = alloc_percpu(struct pcache_counters);
 	pc->wq = alloc_workqueue("pcache", WQ_MEM_RECLAIM, 0);
 	pc->wb_wq = alloc_workqueue("pcache-wb", WQ_MEM_RECLAIM, 0);
-	return pc->counters && pc->wq && pc->wb_wq ? 0 : -ENOMEM;
+	pc->log_wq = alloc_workqueue("pcache-log", WQ_MEM_RECLAIM, 0);
+	return pc->counters && pc->wq && pc->wb_wq && pc->log_wq ? 0 : -ENOMEM;
 }
 
 /**
@@ -256,6 +257,8 @@ void pcache_destroy(struct pcache *pc)
 	pcache_io_exit(pc);
 	pcache_journal_exit(pc);
 	unload_log(pc);
+	if (pc->log_wq)
+		destroy_workqueue(pc->log_wq);
 	if (pc->wb_wq)
 		destroy_workqueue(pc->wb_wq);
 	if (pc->wq)
@@ -273,9 +276,11 @@ static int format_and_load(struct pcache *pc)
 	pcache_super_format(pc);
 	pc->options.format = PCACHE_FORMAT_NEVER;
 	r = load(pc, &error);
-	if (r)
-		pcache_err(pc, "just formatted, and yet: %s", error);
-	return r;
+	if (!r)
+		return 0;
+	pcache_err(pc, "just formatted, and yet: %s", error);
+	unload_log(pc);
+	return pcache_super_plan_format(pc, &error) ?: r;
 }
 
 /**

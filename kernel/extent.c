@@ -108,6 +108,20 @@ u32 pcache_extent_crc(struct pcache *pc, const struct pcache_extent *e)
 }
 
 /**
+ * pcache_extent_is_good() - Does the data of the key an extent is of fit its CRC?
+ * @pc: cache, with data_crc
+ * @e: extent
+ */
+bool pcache_extent_is_good(struct pcache *pc, const struct pcache_extent *e)
+{
+	struct pcache_extent key = *e;
+
+	key.off -= e->key_delta;
+	key.sectors = e->key_sectors;
+	return pcache_extent_crc(pc, &key) == e->crc;
+}
+
+/**
  * pcache_extent_count_error() - Count and log that data could not be read.
  * @pc: cache
  * @e: extent

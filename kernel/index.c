@@ -272,6 +272,14 @@ static bool cursor_remove(struct pcache_tree *t, struct cursor *c)
 	return next;
 }
 
+/* Can one entry be inserted as entry @i of @leaf without a spare leaf? */
+static bool leaf_takes(const struct pcache_tree *t, struct pcache_leaf *leaf, u32 i)
+{
+	struct pcache_leaf *next = i == leaf_capacity(t) ? leaf_next(leaf) : NULL;
+
+	return leaf->nr < leaf_capacity(t) || (next && next->nr < leaf_capacity(t));
+}
+
 static bool cursor_advance(struct cursor *c)
 {
 	if (++c->i == c->leaf->nr) {
@@ -396,7 +404,8 @@ bool pcache_tree_prepare(struct pcache_tree *t, u32 inserts, gfp_t gfp)
  * @match: only what is clean and lies at the same place as this; NULL: everything
  * @d: what was taken out is added here
  *
- * Uses up to pcache_tree_need(0) spare leaves.
+ * Uses up to pcache_tree_need(0) spare leaves. With @match it does without: what
+ * would need one is clean, and is taken out as well.
  */
 void pcache_tree_cut(struct pcache_tree *t, sector_t sector, u32 sectors,
 		     const struct pcache_extent *match, struct pcache_delta *d)
@@ -426,6 +435,11 @@ void pcache_tree_cut(struct pcache_tree *t, sector_t sector, u32 sectors,
 
 		left = pcache_extent_part(&e, e.sector, lo);
 		right = pcache_extent_part(&e, hi, pcache_extent_end(&e));
+		if (left.sectors && right.sectors && match && !t->nr_spares &&
+		    !leaf_takes(t, c.leaf, c.i + 1)) {
+			d->clean += right.sectors;
+			right.sectors = 0;
+		}
 		if (left.sectors && right.sectors) {
 			leaf_set(t, c.leaf, c.i, &left);
 			leaf_insert(t, c.leaf, c.i + 1, &right);
@@ -501,20 +515,46 @@ void pcache_tree_insert(struct pcache_tree *t, const struct pcache_extent *e,
 	leaf_insert(t, leaf, i, &new);
 }
 
+/*
+ * Marks a part of an entry as clean. Without a spare leaf for the split, it is
+ * taken out instead: it is clean, and may be forgotten. False: not even that
+ * works, because it lies in the middle of the entry.
+ */
+static bool clean_part(struct pcache_tree *t, const struct pcache_extent *whole,
+		       struct pcache_extent *part, struct pcache_delta *d)
+{
+	bool middle = part->sector > whole->sector &&
+		      pcache_extent_end(part) < pcache_extent_end(whole);
+	struct pcache_delta ignored = { };
+
+	if (t->nr_spares < pcache_tree_need(1) && middle)
+		return false;
+	part->clean = true;
+	d->dirty += part->sectors;
+	if (t->nr_spares >= pcache_tree_need(1)) {
+		d->clean += part->sectors;
+		pcache_tree_insert(t, part, &ignored);
+	} else {
+		pcache_tree_cut(t, part->sector, part->sectors, NULL, &ignored);
+	}
+	return true;
+}
+
 /**
  * pcache_tree_clean() - Mark as clean what still lies at an extent's place.
  * @t: tree, locked
  * @e: range and place
- * @d: sectors that were dirty and now are clean are added to both
+ * @d: sectors that were dirty, and those that now are clean, are added here
  *
- * Splits at both ends of the range, maybe in two leaves: uses up to
- * pcache_tree_need(TREE_CLEAN) spare leaves.
+ * Splits at both ends of the range, maybe in two leaves: uses up to two spare
+ * leaves. Without them some of the range may be taken out instead.
+ *
+ * Return: false when a spare leaf is needed; what has been done stays done.
  */
-void pcache_tree_clean(struct pcache_tree *t, const struct pcache_extent *e,
+bool pcache_tree_clean(struct pcache_tree *t, const struct pcache_extent *e,
 		       struct pcache_delta *d)
 {
 	sector_t at = e->sector, end = pcache_extent_end(e);
-	struct pcache_delta ignored = { };
 	struct pcache_extent part, got;
 	struct cursor c;
 
@@ -525,20 +565,20 @@ void pcache_tree_clean(struct pcache_tree *t, const struct pcache_extent *e,
 		if (got.sector >= end)
 			break;
 		hi = min_t(sector_t, pcache_extent_end(&got), end);
-		if (got.clean || !pcache_same_place(&got, e)) {
-			at = hi;
-			continue;
+		if (!got.clean && pcache_same_place(&got, e)) {
+			part = pcache_extent_part(&got, max_t(sector_t, got.sector, at), hi);
+			if (part.sectors == got.sectors) {
+				d->dirty += part.sectors;
+				d->clean += part.sectors;
+				part.clean = true;
+				leaf_set(t, c.leaf, c.i, &part);
+			} else if (!clean_part(t, &got, &part, d)) {
+				return false;
+			}
 		}
-		part = pcache_extent_part(&got, max_t(sector_t, got.sector, at), hi);
-		part.clean = true;
-		d->dirty += part.sectors;
-		d->clean += part.sectors;
-		if (part.sectors == got.sectors)
-			leaf_set(t, c.leaf, c.i, &part);
-		else
-			pcache_tree_insert(t, &part, &ignored);
 		at = hi;
 	}
+	return true;
 }
 
 /**
@@ -613,28 +653,19 @@ struct pcache_shard *pcache_index_shard(struct pcache *pc, sector_t sector)
 	return &pc->shards[hash_64(sector / PCACHE_STRETCH_SECTORS, pc->shard_bits)];
 }
 
-/**
- * pcache_index_lock() - Lock a shard and see to spare leaves for an operation.
- * @pc: cache
- * @sh: shard
- * @inserts: see pcache_tree_need()
- *
- * Does not wait for memory. What there is left of it under pressure comes from
- * the pool's reserve, which reclaim refills.
- *
- * Return: false when there are not enough spare leaves; locked all the same.
+/*
+ * Tops up a locked shard's spare leaves, letting go of the lock meanwhile.
+ * False: not enough of them; locked all the same.
  */
-bool pcache_index_lock(struct pcache *pc, struct pcache_shard *sh, u32 inserts)
-	__acquires(&sh->lock)
+static bool top_up(struct pcache *pc, struct pcache_shard *sh, u32 need, bool reserve, gfp_t gfp)
+	__must_hold(&sh->lock)
 {
-	u32 need = pcache_tree_need(inserts);
-
-	spin_lock(&sh->lock);
 	while (sh->tree.nr_spares < need) {
 		struct pcache_leaf *leaf;
 
 		spin_unlock(&sh->lock);
-		leaf = mempool_alloc(&pc->leaf_pool, GFP_NOWAIT | __GFP_NOWARN);
+		leaf = reserve ? mempool_alloc(&pc->leaf_pool, gfp) :
+				 kmalloc(PCACHE_LEAF_BYTES, gfp);
 		spin_lock(&sh->lock);
 		if (!leaf)
 			return false;
@@ -644,26 +675,37 @@ bool pcache_index_lock(struct pcache *pc, struct pcache_shard *sh, u32 inserts)
 }
 
 /**
+ * pcache_index_lock() - Lock a shard and see to spare leaves for an operation.
+ * @pc: cache
+ * @sh: shard
+ * @inserts: see pcache_tree_need()
+ *
+ * Neither waits for memory nor takes it from the reserve.
+ *
+ * Return: false when there are not enough spare leaves; locked all the same.
+ */
+bool pcache_index_lock(struct pcache *pc, struct pcache_shard *sh, u32 inserts)
+	__acquires(&sh->lock)
+{
+	spin_lock(&sh->lock);
+	return top_up(pc, sh, pcache_tree_need(inserts), false, GFP_NOWAIT | __GFP_NOWARN);
+}
+
+/**
  * pcache_index_lock_wait() - As pcache_index_lock(), but wait for memory.
  * @pc: cache
  * @sh: shard
  * @inserts: see pcache_tree_need()
  *
- * Context: a work that may use memory reserves, not the reclaim work's own
- * queue: what reclaim frees ends the wait.
+ * What reclaim takes out of the index refills the reserve, which ends the wait.
+ *
+ * Context: may sleep; neither the reclaim work nor on its queue.
  */
 void pcache_index_lock_wait(struct pcache *pc, struct pcache_shard *sh, u32 inserts)
 	__acquires(&sh->lock)
 {
-	while (!pcache_index_lock(pc, sh, inserts)) {
-		struct pcache_leaf *leaf;
-
-		spin_unlock(&sh->lock);
-		leaf = mempool_alloc(&pc->leaf_pool, GFP_NOIO);
-		spin_lock(&sh->lock);
-		add_spare(&sh->tree, leaf);
-		spin_unlock(&sh->lock);
-	}
+	spin_lock(&sh->lock);
+	top_up(pc, sh, pcache_tree_need(inserts), true, GFP_NOIO);
 }
 
 /**
@@ -694,14 +736,14 @@ void pcache_index_insert(struct pcache *pc, struct pcache_shard *sh,
  * What is dirty there belongs to a later key: unreadable data is logged again
  * under the same place.
  *
- * Context: may sleep; the work that calls it may use memory reserves.
+ * Needs no memory.
  */
 void pcache_index_drop(struct pcache *pc, const struct pcache_extent *e)
 {
 	struct pcache_shard *sh = pcache_index_shard(pc, e->sector);
 	struct pcache_delta d = { };
 
-	pcache_index_lock_wait(pc, sh, 0);
+	pcache_index_lock(pc, sh, 0);
 	pcache_tree_cut(&sh->tree, e->sector, e->sectors, e, &d);
 	spin_unlock(&sh->lock);
 	pcache_count(pc, PCACHE_STAT_CACHED_SECTORS, -(s64)d.clean);
@@ -712,15 +754,21 @@ void pcache_index_drop(struct pcache *pc, const struct pcache_extent *e)
  * @pc: cache
  * @e: range and place
  *
- * Context: may sleep; the work that calls it may use memory reserves.
+ * Without memory, clean data is forgotten where that spares a split.
+ *
+ * Context: may sleep, as pcache_index_lock_wait().
  */
 void pcache_index_clean(struct pcache *pc, const struct pcache_extent *e)
 {
 	struct pcache_shard *sh = pcache_index_shard(pc, e->sector);
 	struct pcache_delta d = { };
 
-	pcache_index_lock_wait(pc, sh, TREE_CLEAN);
-	pcache_tree_clean(&sh->tree, e, &d);
+	pcache_index_lock(pc, sh, TREE_CLEAN);
+	while (!pcache_tree_clean(&sh->tree, e, &d)) {
+		spin_unlock(&sh->lock);
+		pcache_index_lock_wait(pc, sh, TREE_CLEAN);
+	}
 	spin_unlock(&sh->lock);
 	pcache_count(pc, PCACHE_STAT_DIRTY_SECTORS, -(s64)d.dirty);
+	pcache_count(pc, PCACHE_STAT_CACHED_SECTORS, (s64)d.clean - d.dirty);
 }

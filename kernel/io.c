@@ -12,7 +12,6 @@
  */
 #include <linux/crc32c.h>
 #include <linux/highmem.h>
-#include <linux/sched/mm.h>
 
 #include "pcache.h"
 #include "pmem.h"
@@ -179,6 +178,8 @@ static void committed(struct pcache_waiter *w, int err)
 		return;
 	}
 	w->done = cleaned;
+	w->end = rq->sector;
+	w->sector = w->end - bio_sectors(rq->bio);
 	pcache_writeback_wait(rq->pc, w);
 }
 
@@ -246,7 +247,7 @@ bool pcache_io_waiting(struct pcache *pc)
 /* Everything that can make room is to run. */
 static void make_room(struct pcache *pc)
 {
-	mod_delayed_work(pc->wq, &pc->journal.commit_work, 0);
+	mod_delayed_work(pc->log_wq, &pc->journal.commit_work, 0);
 	pcache_writeback_wake(pc);
 	pcache_reclaim_wake(pc);
 }
@@ -256,24 +257,22 @@ static void wait_for_room(struct pcache_request *rq, int why)
 {
 	struct pcache *pc = rq->pc;
 	blk_status_t requeue;
-	bool room;
 
 	spin_lock(&pc->segs.lock);
 	requeue = pc->io.requeue;
 	if (!requeue)
 		list_add_tail(&rq->link, &pc->segs.waiting);
-	room = pc->segs.nr_free > pc->segs.reserved;
+	/* What has changed since it found no room is for the work to see. */
+	if (!requeue && (why != -ENOSPC || READ_ONCE(pc->state) != PCACHE_RW ||
+			 pc->segs.nr_free > pc->segs.reserved))
+		queue_work(pc->wq, &pc->io.space_work);
 	spin_unlock(&pc->segs.lock);
 	if (requeue) {
 		pcache_request_put(rq, requeue);
 		return;
 	}
 	pcache_count(pc, PCACHE_STAT_SPACE_WAITS, 1);
-	/* Memory, or what was freed meanwhile, is for the work to get. */
-	if (room || why == -ENOMEM)
-		queue_work(pc->wq, &pc->io.space_work);
-	else
-		make_room(pc);
+	make_room(pc);
 }
 
 static void finish_write(struct pcache_request *rq, int err)
@@ -323,7 +322,6 @@ static bool still_no_room(struct pcache *pc)
 static void space_work(struct work_struct *work)
 {
 	struct pcache *pc = container_of(work, struct pcache, io.space_work);
-	unsigned int flags = memalloc_noreclaim_save();
 	struct pcache_request *rq;
 	int r;
 
@@ -342,7 +340,6 @@ static void space_work(struct work_struct *work)
 		finish_write(rq, r);
 		cond_resched();
 	}
-	memalloc_noreclaim_restore(flags);
 }
 
 /**
@@ -351,8 +348,10 @@ static void space_work(struct work_struct *work)
  */
 void pcache_io_space_freed(struct pcache *pc)
 {
-	if (pcache_io_waiting(pc))
+	spin_lock(&pc->segs.lock);
+	if (!list_empty(&pc->segs.waiting) && !pc->io.requeue)
 		queue_work(pc->wq, &pc->io.space_work);
+	spin_unlock(&pc->segs.lock);
 }
 
 /**
@@ -360,7 +359,11 @@ void pcache_io_space_freed(struct pcache *pc)
  * @pc: cache
  * @status: what they end with; 0: they wait
  *
- * For a suspend that shall not wait for room. Context: may sleep.
+ * For a suspend that shall not wait for room. The space work is queued only
+ * under segs->lock and without @status, so once it is cancelled here nobody but
+ * this has the list.
+ *
+ * Context: may sleep.
  */
 void pcache_io_requeue(struct pcache *pc, blk_status_t status)
 {

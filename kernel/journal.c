@@ -88,7 +88,7 @@ bool pcache_journal_append(struct pcache *pc, const struct pcache_extent *keys, 
 		pcache_key_encode(pc, &keys[i], &j->open->keys[j->open->nr_keys++]);
 	spin_unlock(&j->lock);
 	if (first)
-		queue_delayed_work(pc->wq, &j->commit_work, COMMIT_DELAY);
+		queue_delayed_work(pc->log_wq, &j->commit_work, COMMIT_DELAY);
 	return true;
 }
 
@@ -232,8 +232,13 @@ static bool commit_round(struct pcache *pc)
 	list_splice_init(&j->sealed, &ksets);
 	list_splice_init(&j->waiters, &waiters);
 	if (list_empty(&ksets) && list_empty(&waiters)) {
+		bool wanted = j->move_on_wanted;
+
 		j->committing = false;
+		j->move_on_wanted = false;
 		spin_unlock(&j->lock);
+		if (wanted)
+			pcache_reclaim_wake(pc);
 		return false;
 	}
 	spin_unlock(&j->lock);
@@ -254,7 +259,7 @@ static void commit_rounds(struct pcache *pc)
 
 	while (commit_round(pc)) {
 		if (++rounds == ROUNDS_MAX) {
-			queue_work(pc->wq, &pc->journal.handover_work);
+			queue_work(pc->log_wq, &pc->journal.handover_work);
 			return;
 		}
 	}
@@ -367,15 +372,20 @@ static void push_sealed(struct pcache *pc)
  *
  * key_tail may not pass the last kset. With a LAST behind it, it may.
  *
- * Context: the reclaim work. Return: true when it was put.
+ * When somebody else owns the head, reclaim is woken when it is free.
+ *
+ * Context: the reclaim work, or it does not run. Return: true when it was put.
  */
 bool pcache_journal_move_on(struct pcache *pc)
 {
 	struct pcache_journal *j = &pc->journal;
-	bool own, moved = false;
+	bool own = false, moved = false;
 
 	spin_lock(&j->lock);
-	own = !j->last_is_log_only && pcache_pos_same(&j->last, &j->key_tail) && own_head(j);
+	if (!j->last_is_log_only && pcache_pos_same(&j->last, &j->key_tail)) {
+		own = own_head(j);
+		j->move_on_wanted = !own;
+	}
 	spin_unlock(&j->lock);
 	if (!own)
 		return false;

@@ -158,7 +158,7 @@ enum pcache_key_verdict pcache_key_decode(struct pcache *pc, const struct pcache
 		return PCACHE_KEY_STALE;
 	if (gen > pc->segs.seg[e->seg].gen || (flags & ~PCACHE_KEY_KNOWN))
 		return PCACHE_KEY_BAD;
-	if (len == 0 || len > PCACHE_STRETCH_BYTES || (off | len) % block ||
+	if (len == 0 || len > PCACHE_STRETCH_BYTES || (off | len) & (block - 1) ||
 	    seg_off % SECTOR_SIZE)
 		return PCACHE_KEY_BAD;
 	if (off >> SECTOR_SHIFT >= pc->backing_sectors ||

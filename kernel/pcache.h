@@ -256,7 +256,7 @@ void pcache_tree_insert(struct pcache_tree *t, const struct pcache_extent *e,
 			struct pcache_delta *d);
 void pcache_tree_cut(struct pcache_tree *t, sector_t sector, u32 sectors,
 		     const struct pcache_extent *match, struct pcache_delta *d);
-void pcache_tree_clean(struct pcache_tree *t, const struct pcache_extent *e,
+bool pcache_tree_clean(struct pcache_tree *t, const struct pcache_extent *e,
 		       struct pcache_delta *d);
 bool pcache_tree_first(struct pcache_tree *t, sector_t sector, struct pcache_extent *e);
 
@@ -363,6 +363,7 @@ u32 pcache_seg_alloc_log(struct pcache *pc);
 u32 pcache_segs_free_dead(struct pcache *pc);
 void pcache_heads_close(struct pcache *pc);
 bool pcache_segs_few(struct pcache *pc);
+bool pcache_segs_for_bad_data(struct pcache *pc);
 u32 pcache_segs_used(struct pcache *pc);
 
 /*
@@ -372,6 +373,7 @@ u32 pcache_segs_used(struct pcache *pc);
 int pcache_extent_copy_to_bio(struct pcache *pc, const struct pcache_extent *e,
 			      struct bio *bio, struct bvec_iter iter);
 u32 pcache_extent_crc(struct pcache *pc, const struct pcache_extent *e);
+bool pcache_extent_is_good(struct pcache *pc, const struct pcache_extent *e);
 void pcache_extent_count_error(struct pcache *pc, const struct pcache_extent *e, int err);
 
 /*
@@ -432,12 +434,16 @@ enum pcache_key_verdict pcache_key_decode(struct pcache *pc, const struct pcache
  * @link: on a list of waiters
  * @target: journal: kset seq that must be committed; write-back: ord that
  *	    dirty_tail must reach
+ * @sector: write-back: of which sectors it wants to know, the first one
+ * @end: write-back: and the one behind the last
  * @done: called without locks, in process context, once; may sleep no longer
  *	  than a completion may
  */
 struct pcache_waiter {
 	struct list_head link;
 	u64 target;
+	sector_t sector;
+	sector_t end;
 	void (*done)(struct pcache_waiter *w, int err);
 };
 
@@ -464,6 +470,7 @@ struct pcache_places {
  * @next_seq: of the kset after @open
  * @aged: what is open is to be committed although nobody waits
  * @committing: somebody owns the head
+ * @move_on_wanted: reclaim wants to own it for a moment
  * @key_tail: where the log begins; on the medium in both slots
  * @dirty_tail: keys before it are clean; on the medium in both slots
  * @last: the last durable kset
@@ -489,6 +496,7 @@ struct pcache_journal {
 	u64 next_seq;
 	bool aged;
 	bool committing;
+	bool move_on_wanted;
 	struct pcache_pos key_tail;
 	struct pcache_pos dirty_tail;
 	struct pcache_pos last;
@@ -664,11 +672,11 @@ void pcache_read_void_fills(struct pcache_shard *sh, sector_t sector, u32 sector
 /**
  * struct pcache_range - sectors of the backing device
  * @sector: first one
- * @sectors: how many
+ * @end: the one behind the last
  */
 struct pcache_range {
 	sector_t sector;
-	u32 sectors;
+	sector_t end;
 };
 
 #define PCACHE_FAILED_RANGES	64
@@ -823,6 +831,7 @@ struct pcache {
 	struct pcache_reclaim reclaim;
 	struct workqueue_struct *wq;
 	struct workqueue_struct *wb_wq;
+	struct workqueue_struct *log_wq;
 	struct pcache_counters __percpu *counters;
 	struct pcache_counters cleared;
 	void (*event)(void *data);

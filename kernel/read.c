@@ -74,7 +74,7 @@ void pcache_read_void_fills(struct pcache_shard *sh, sector_t sector, u32 sector
 	lockdep_assert_held(&sh->lock);
 	list_for_each_entry(m, &sh->misses, link)
 		if (m->sector < sector + sectors && sector < m->sector + m->sectors)
-			m->voided = true;
+			WRITE_ONCE(m->voided, true);
 }
 
 static bool range_is_hole(struct pcache_shard *sh, sector_t sector, u32 sectors)
@@ -266,6 +266,7 @@ static struct miss *make_plain_miss(struct pcache_request *rq, sector_t sector, 
 	struct miss *m = miss_of(bio);
 
 	init_miss(m, rq, sector, sectors, iter);
+	bio->bi_opf &= ~REQ_POLLED;
 	bio->bi_iter = *iter;
 	bio->bi_iter.bi_sector = sector;
 	bio->bi_iter.bi_size = sectors << SECTOR_SHIFT;

@@ -13,7 +13,6 @@
  * The work is key_tail's one writer; at resume and suspend, when it does not
  * run, whoever resumes or suspends is.
  */
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "pcache.h"
@@ -142,7 +141,6 @@ static bool stuck_at_last(struct pcache *pc)
 static void reclaim_work(struct work_struct *work)
 {
 	struct pcache *pc = container_of(work, struct pcache, reclaim.work);
-	unsigned int flags = memalloc_noreclaim_save();
 
 	while (!READ_ONCE(pc->reclaim.stop) && READ_ONCE(pc->state) == PCACHE_RW) {
 		u64 limit = reclaim_wanted(pc) ? U64_MAX : 0;
@@ -152,7 +150,6 @@ static void reclaim_work(struct work_struct *work)
 			break;
 		cond_resched();
 	}
-	memalloc_noreclaim_restore(flags);
 }
 
 /**
@@ -164,7 +161,7 @@ static void reclaim_work(struct work_struct *work)
 void pcache_reclaim_wake(struct pcache *pc)
 {
 	if (!READ_ONCE(pc->reclaim.stop))
-		queue_work(pc->wb_wq, &pc->reclaim.work);
+		queue_work(pc->log_wq, &pc->reclaim.work);
 }
 
 /* Does the kset at key_tail hold keys of an old generation? */

@@ -302,7 +302,8 @@ static void walk_log(struct pcache *pc, struct walk *w)
 			w->dirty_tail.ord = w->pos.ord;
 		}
 		kind = pcache_kset_read(pc, &w->pos, w->ks);
-		if ((kind == PCACHE_KSET_ORDINARY || kind == PCACHE_KSET_IS_LAST) &&
+		if ((kind == PCACHE_KSET_ORDINARY || kind == PCACHE_KSET_IS_LAST ||
+		     kind == PCACHE_KSET_ALIEN) &&
 		    !number_fits(pc, w, pcache_kset_number(w->ks)))
 			kind = PCACHE_KSET_TORN;
 		if (kind != PCACHE_KSET_ORDINARY && kind != PCACHE_KSET_IS_LAST) {

@@ -48,6 +48,15 @@ void *pcache_seg_data(struct pcache *pc, u32 seg, u32 off_bytes)
 	return seg_media(pc, seg_of(pc, seg)->phys) + PCACHE_SEG_DATA_OFF + off_bytes;
 }
 
+/*
+ * For keys of what data heads still have room for; for keys that are not
+ * committed yet; for moving the log out of its last kset.
+ */
+static u32 reserved_for_log(const struct pcache_segs *segs)
+{
+	return DIV_ROUND_UP(segs->nr_heads, 8) + 1 + 1;
+}
+
 static int load_generation(struct pcache *pc, struct pcache_segment *s)
 {
 	struct pcache_media_gen gen;
@@ -91,6 +100,14 @@ static int load_list(struct pcache *pc, unsigned long *seen, const char **error)
 			*error = "Cache segment information: not a cache segment";
 			return -EUCLEAN;
 		}
+		/*
+		 * Mainline writes the link into slot 0 only. Formatting makes the
+		 * list the identity, which serves when that copy is lost.
+		 */
+		if (!(flags & PCACHE_SEG_HAS_NEXT) && slots.valid != 3 && i + 1 < pc->n_segs) {
+			flags |= PCACHE_SEG_HAS_NEXT;
+			info.next_seg = cpu_to_le32(phys + 1);
+		}
 		if (!!(flags & PCACHE_SEG_HAS_NEXT) != (i + 1 < pc->n_segs)) {
 			*error = "Cache segment list: does not have as many segments as cache_info says";
 			return -EUCLEAN;
@@ -121,8 +138,8 @@ int pcache_segs_load(struct pcache *pc, const char **error)
 	int r;
 
 	segs->nr_heads = clamp(pc->n_segs / HEAD_SEGS, 1, min(num_online_cpus(), HEADS_MAX));
-	/* For keys of what heads still have room for, for bad data, for moving on. */
-	segs->reserved = DIV_ROUND_UP(segs->nr_heads, 8) + 1 + 1;
+	/* The last one is for logging bad data again. */
+	segs->reserved = reserved_for_log(segs) + 1;
 	spin_lock_init(&segs->lock);
 	INIT_LIST_HEAD(&segs->free);
 	INIT_LIST_HEAD(&segs->dead);
@@ -218,7 +235,7 @@ static u32 seg_alloc(struct pcache *pc, u32 keep, enum pcache_seg_use use)
 	if (segs->nr_free > keep) {
 		s = list_first_entry(&segs->free, struct pcache_segment, link);
 		list_del_init(&s->link);
-		segs->nr_free--;
+		WRITE_ONCE(segs->nr_free, segs->nr_free - 1);
 		s->use = use;
 		atomic_set(&s->refs, 1);
 	}
@@ -333,11 +350,20 @@ u32 pcache_segs_free_dead(struct pcache *pc)
 		spin_lock(&segs->lock);
 		s->use = PCACHE_SEG_FREE;
 		list_move_tail(&s->link, &segs->free);
-		segs->nr_free++;
+		WRITE_ONCE(segs->nr_free, segs->nr_free + 1);
 		spin_unlock(&segs->lock);
 	}
 	pcache_count(pc, PCACHE_STAT_RECLAIMED_SEGMENTS, freed);
 	return freed;
+}
+
+/**
+ * pcache_segs_for_bad_data() - Is there room in the log for bad data?
+ * @pc: cache
+ */
+bool pcache_segs_for_bad_data(struct pcache *pc)
+{
+	return READ_ONCE(pc->segs.nr_free) > reserved_for_log(&pc->segs);
 }
 
 /**
@@ -355,6 +381,6 @@ u32 pcache_segs_used(struct pcache *pc)
  */
 bool pcache_segs_few(struct pcache *pc)
 {
-	return (u64)pcache_segs_used(pc) * 100 >= (u64)pc->n_segs * pc->gc_percent ||
+	return (u64)pcache_segs_used(pc) * 100 >= (u64)pc->n_segs * READ_ONCE(pc->gc_percent) ||
 	       READ_ONCE(pc->segs.nr_free) <= pc->segs.reserved + pc->segs.nr_heads;
 }

@@ -230,6 +230,18 @@ static bool noted_places_hold(struct pcache *pc)
 	return valid != 3;
 }
 
+static bool ext_has_media_error(struct pcache *pc)
+{
+	struct pcache_media_ext ext;
+	u32 slot;
+
+	for (slot = 0; slot < 2; slot++)
+		if (!pmem_read(&ext, pc->media + PCACHE_EXT_OFF + slot * PCACHE_EXT_STRIDE,
+			       sizeof(ext)))
+			return true;
+	return false;
+}
+
 /* Reads the extension block; decides whether it is this cache's. */
 static int load_ext(struct pcache *pc, const char **error)
 {
@@ -239,6 +251,10 @@ static int load_ext(struct pcache *pc, const char **error)
 	su->ext_valid = pcache_slots_read(&su->ext_slots, ext) &&
 			le64_to_cpu(ext->magic) == PCACHE_EXT_MAGIC && ext->tag != 0 &&
 			ext->tag == su->info.tag;
+	if (!su->ext_valid && su->info.tag && ext_has_media_error(pc)) {
+		*error = "Cache extension block: no copy can be read (media error)";
+		return -EIO;
+	}
 	if (!su->ext_valid) {
 		su->mainline_was_here = true;
 		return 0;
@@ -357,15 +373,15 @@ static void format_segment(struct pcache *pc, u32 seg)
 	pcache_slots_erase(&slots);
 	pcache_slots_write(&slots, &gen);
 
+	/* Both slots say the same, so that either may become unreadable. */
 	pcache_slots_init(&slots, media + PCACHE_SEG_INFO_OFF, PCACHE_SEG_INFO_STRIDE,
 			  sizeof(info));
 	pcache_slots_erase(&slots);
-	pcache_slots_write(&slots, &info);
 	if (seg + 1 < pc->n_segs) {
 		info.flags |= cpu_to_le32(PCACHE_SEG_HAS_NEXT);
 		info.next_seg = cpu_to_le32(seg + 1);
-		pcache_slots_write(&slots, &info);
 	}
+	pcache_slots_write_both(&slots, &info);
 	pmem_begin();
 	pmem_store(media + PCACHE_SEG_DATA_OFF, zero, sizeof(zero));
 	pmem_end();
@@ -555,10 +571,10 @@ void pcache_super_detach(struct pcache *pc)
 {
 	struct pcache_journal *j = &pc->journal;
 	struct pcache_media_ext *ext = &pc->super.ext;
-	struct pcache_media_tail tails[4];
+	struct pcache_media_tail tails[4] = { };
 
-	if (!pmem_read(tails, pc->media + PCACHE_CTRL_OFF, sizeof(tails)))
-		return;
+	/* Where they cannot be read, the places below serve instead, whatever their CRC. */
+	pmem_read(tails, pc->media + PCACHE_CTRL_OFF, sizeof(tails));
 	ext->head_seg = cpu_to_le32(j->head.seg);
 	ext->head_off = cpu_to_le32(j->head.off);
 	ext->head_number = cpu_to_le64(j->last_number);

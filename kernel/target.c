@@ -162,8 +162,8 @@ static int check_devices(struct target *t)
 		ti->error = "Cache device does not persist synchronously";
 		return -EINVAL;
 	}
-	if (block > PAGE_SIZE || bdev_logical_block_size(cache) > block) {
-		ti->error = "Logical block sizes: the backing device's must be at most a page, and not smaller than the cache device's";
+	if (block > SZ_4K || bdev_logical_block_size(cache) > block) {
+		ti->error = "Logical block sizes: the backing device's must be at most 4096, and not smaller than the cache device's";
 		return -EINVAL;
 	}
 	if (ti->len > bdev_nr_sectors(backing)) {
@@ -224,7 +224,7 @@ static int make_cache(struct target *t, const struct pcache_options *options)
 	struct pcache_config config = {
 		.name = dm_table_device_name(ti->table),
 		.media = t->media,
-		.media_bytes = bdev_nr_bytes(t->cache_dev->bdev),
+		.media_bytes = round_down(bdev_nr_bytes(t->cache_dev->bdev), PAGE_SIZE),
 		.backing = t->backing_dev->bdev,
 		.read_only = !(dm_table_get_mode(ti->table) & BLK_OPEN_WRITE),
 		.options = *options,

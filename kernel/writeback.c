@@ -31,7 +31,6 @@
  * it waits for pages.
  */
 #include <linux/highmem.h>
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "pcache.h"
@@ -146,6 +145,7 @@ static int collect(struct pcache *pc, struct round *rd, const struct pcache_pos 
 		if (r)
 			return r;
 		pcache_kset_next(ks, kind, &rd->to);
+		cond_resched();
 	}
 	return 0;
 }
@@ -169,6 +169,20 @@ static void put_in_flight(struct pcache_writeback *w)
 		complete(&w->idle);
 }
 
+/* With too many to note, the last note is widened: that calls more unwritten. */
+static void note_failed(struct pcache_writeback *w, sector_t sector, sector_t end)
+{
+	struct pcache_range *r = &w->failed[min_t(u32, w->nr_failed, ARRAY_SIZE(w->failed) - 1)];
+
+	if (w->nr_failed++ < ARRAY_SIZE(w->failed)) {
+		r->sector = sector;
+		r->end = end;
+	} else {
+		r->sector = min(r->sector, sector);
+		r->end = max(r->end, end);
+	}
+}
+
 static void wb_endio(struct bio *bio)
 {
 	struct wb_bio *wb = wb_bio_of(bio);
@@ -177,11 +191,7 @@ static void wb_endio(struct bio *bio)
 
 	if (bio->bi_status) {
 		spin_lock_irqsave(&w->lock, flags);
-		if (w->nr_failed < ARRAY_SIZE(w->failed))
-			w->failed[w->nr_failed] = (struct pcache_range) {
-				.sector = wb->sector, .sectors = wb->sectors,
-			};
-		w->nr_failed++;
+		note_failed(w, wb->sector, wb->sector + wb->sectors);
 		spin_unlock_irqrestore(&w->lock, flags);
 	}
 	wb_release(wb);
@@ -378,10 +388,8 @@ static bool sort_out_failed(struct pcache *pc)
 	struct pcache_extent e;
 	u32 i;
 
-	if (w->nr_failed > ARRAY_SIZE(w->failed))
-		return false;
-	for (i = 0; i < w->nr_failed; i++) {
-		sector_t at = w->failed[i].sector, end = at + w->failed[i].sectors;
+	for (i = 0; i < min_t(u32, w->nr_failed, ARRAY_SIZE(w->failed)); i++) {
+		sector_t at = w->failed[i].sector, end = w->failed[i].end;
 
 		while (at < end && pcache_tree_first(&w->batch, at, &e) && e.sector < end) {
 			e = pcache_extent_part(&e, max(at, e.sector),
@@ -435,6 +443,17 @@ static bool part_is_live(struct pcache_shard *sh, const struct pcache_extent *ke
 }
 
 /*
+ * The CRC of a key that names just this part. It fits only if the part can still
+ * be trusted now.
+ */
+static u32 crc_for_new_key(struct pcache *pc, const struct pcache_extent *part, bool spoil)
+{
+	u32 crc = pcache_extent_crc(pc, part);
+
+	return spoil || !pcache_extent_is_good(pc, part) ? ~crc : crc;
+}
+
+/*
  * Logs the live parts of an extent again, under the same place. @spoil: its data
  * cannot be trusted, and the new key's CRC is to say so.
  */
@@ -452,11 +471,10 @@ static int log_again(struct pcache *pc, const struct pcache_extent *e, bool spoi
 		spin_unlock(&sh->lock);
 		if (!live)
 			return 0;
-		if (READ_ONCE(pc->segs.nr_free) == 0)
+		if (!pcache_segs_for_bad_data(pc))
 			return -ENOSPC;
 		if (pc->data_crc)
-			part.crc = spoil ? ~pcache_extent_crc(pc, &part) :
-					   pcache_extent_crc(pc, &part);
+			part.crc = crc_for_new_key(pc, &part, spoil);
 		part.key_delta = 0;
 		part.key_sectors = part.sectors;
 		r = pcache_log_extents(pc, sh, &part, 1, false, part_is_live, NULL);
@@ -564,6 +582,27 @@ static bool write_and_flush(struct pcache *pc, struct round *rd)
 	return true;
 }
 
+static bool tree_overlaps(struct pcache_tree *t, sector_t sector, sector_t end)
+{
+	struct pcache_extent e;
+
+	return pcache_tree_first(t, sector, &e) && e.sector < end;
+}
+
+/* Who waits for what was logged again goes on waiting, for the new keys. */
+static void waiters_move_on(struct pcache *pc)
+{
+	struct pcache_journal *j = &pc->journal;
+	struct pcache_waiter *w;
+
+	spin_lock(&j->lock);
+	list_for_each_entry(w, &pc->wb.waiters, link)
+		if (tree_overlaps(&pc->wb.unreadable, w->sector, w->end) ||
+		    tree_overlaps(&pc->wb.unwritten, w->sector, w->end))
+			w->target = j->durable.ord;
+	spin_unlock(&j->lock);
+}
+
 /* Logs again what is unreadable or, with "fast", was not written. */
 static int move_bad_on(struct pcache *pc)
 {
@@ -572,13 +611,20 @@ static int move_bad_on(struct pcache *pc)
 	if (!r)
 		r = log_tree_again(pc, &pc->wb.unwritten, false);
 	/* dirty_tail passes the old keys: the new ones are durable before. */
-	return r ?: pcache_journal_sync(pc);
+	if (!r)
+		r = pcache_journal_sync(pc);
+	if (!r)
+		waiters_move_on(pc);
+	return r;
 }
 
 /*
  * Is everything that is dirty unreadable? Known when a round has nothing else
  * and reaches the end, or when for a whole lap through the log (all that was
  * durable when it began) nothing else was found. Then only new keys help.
+ *
+ * Where room is short a lap is made all the same after each change of the log:
+ * clean keys that reclaim could pass may stand behind the unreadable ones.
  */
 static bool nothing_but_bad(struct pcache *pc, const struct round *rd, u64 durable)
 {
@@ -589,8 +635,8 @@ static bool nothing_but_bad(struct pcache *pc, const struct round *rd, u64 durab
 		w->lap_end = 0;
 		return false;
 	}
-	stuck = rd->to.ord >= durable || durable == w->stuck_at ||
-		(w->lap_end && rd->from.ord >= w->lap_end);
+	stuck = durable == w->stuck_at || (w->lap_end && rd->from.ord >= w->lap_end) ||
+		(rd->to.ord >= durable && !pcache_io_waiting(pc) && !pcache_segs_few(pc));
 	if (stuck) {
 		w->stuck_at = durable;
 		w->lap_end = 0;
@@ -630,18 +676,22 @@ static enum outcome run_round(struct pcache *pc, struct round *rd, bool held)
 }
 
 /* Does the next round belong to the same epoch as the one that was held up? */
-static bool same_epoch_goes_on(struct pcache *pc, const struct pcache_pos *to)
+static bool same_epoch_goes_on(struct pcache *pc, struct pcache_pos to)
 {
 	struct pcache_kset *ks = pc->wb.kset;
+	enum pcache_kset_kind kind;
 	struct pcache_places at;
 
 	pcache_journal_places(pc, &at);
-	if (to->ord >= at.durable.ord)
-		return false;
-	if (!pc->ordered)
-		return true;
-	return pcache_kset_read(pc, to, ks) == PCACHE_KSET_ORDINARY && !ks->epoch &&
-	       pcache_kset_number(ks) != 0;
+	for (; to.ord < at.durable.ord; pcache_kset_next(ks, kind, &to)) {
+		if (!pc->ordered)
+			return true;
+		kind = pcache_kset_read(pc, &to, ks);
+		if (kind != PCACHE_KSET_IS_LAST)
+			return kind == PCACHE_KSET_ORDINARY && !ks->epoch &&
+			       pcache_kset_number(ks) != 0;
+	}
+	return false;
 }
 
 static void pause_after_error(struct pcache *pc)
@@ -685,7 +735,7 @@ static void run_rounds(struct pcache *pc)
 		} else if (o == ROUND_STUCK) {
 			finish_waiters(pc, pc->wb.stuck_at, -EIO);
 			return;
-		} else if (o == ROUND_HELD && same_epoch_goes_on(pc, &rd.to)) {
+		} else if (o == ROUND_HELD && same_epoch_goes_on(pc, rd.to)) {
 			held = true;
 		} else {
 			pause_after_error(pc);
@@ -700,11 +750,7 @@ static void run_rounds(struct pcache *pc)
 
 static void writeback_work(struct work_struct *work)
 {
-	struct pcache *pc = container_of(work, struct pcache, wb.work.work);
-	unsigned int flags = memalloc_noreclaim_save();
-
-	run_rounds(pc);
-	memalloc_noreclaim_restore(flags);
+	run_rounds(container_of(work, struct pcache, wb.work.work));
 }
 
 /**
@@ -724,7 +770,7 @@ void pcache_writeback_wake(struct pcache *pc)
 /**
  * pcache_writeback_wait() - Be told when what is durable now is clean.
  * @pc: cache, running
- * @w: told; @w->done is set. -EIO: what is left cannot be read, the cache has
+ * @w: told; @w->done, @w->sector and @w->end are set. -EIO: what is left cannot be read, the cache has
  *     failed, or write-back is stopped
  *
  * Context: process context, no locks.
@@ -786,7 +832,7 @@ static bool take_back(struct pcache *pc, struct pcache_waiter *w)
  */
 int pcache_writeback_flush(struct pcache *pc, bool give_up)
 {
-	struct flush_waiter f = { .waiter.done = flush_done };
+	struct flush_waiter f = { .waiter = { .done = flush_done, .end = U64_MAX } };
 	int r = pcache_journal_sync(pc);
 
 	if (r)
@@ -794,8 +840,11 @@ int pcache_writeback_flush(struct pcache *pc, bool give_up)
 	init_completion(&f.done);
 	WRITE_ONCE(pc->wb.give_up, give_up);
 	pcache_writeback_wait(pc, &f.waiter);
-	/* A pause would make it wait for its end. */
-	mod_delayed_work(pc->wb_wq, &pc->wb.work, 0);
+	/* Not only after a pause. */
+	spin_lock(&pc->journal.lock);
+	if (!pc->wb.stop)
+		mod_delayed_work(pc->wb_wq, &pc->wb.work, 0);
+	spin_unlock(&pc->journal.lock);
 	if (give_up) {
 		wait_for_completion(&f.done);
 	} else if (wait_for_completion_interruptible(&f.done)) {
