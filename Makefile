@@ -37,11 +37,18 @@ KERNEL_FILES := $(wildcard kernel/*)
 .PHONY: module install
 module: $(MODULE)
 
-# Objects never stand beside sources: the module is built in a copy.
-$(MODULE): $(KERNEL_FILES) | deps-build
-	@mkdir -p $(B)/kernel
+# Objects never stand beside sources: the module is built in a copy, which is
+# thrown away when it is for another kernel.
+$(B)/kernel/.kdir: FORCE | deps-build
+	@mkdir -p $(@D)
+	@echo '$(KDIR)' | cmp -s - $@ || { rm -rf $(@D)/*; echo '$(KDIR)' >$@; }
+
+$(MODULE): $(KERNEL_FILES) $(B)/kernel/.kdir
 	@cp -u $(KERNEL_FILES) $(B)/kernel/
 	@$(KBUILD) modules
+
+.PHONY: FORCE
+FORCE:
 
 install: KDIR := /lib/modules/$(shell uname -r)/build
 install: module

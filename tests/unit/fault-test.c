@@ -1,0 +1,972 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Failures, as in the table of doc/dm-pcache.rst: of the backing device, of the
+ * cache device's memory, of allocations; and a suspend at a bad moment.
+ */
+#include "fixture.h"
+
+#define ALL_SECTORS	((sector_t)-1 >> 1)
+
+static void fail_writes(struct fixture *f, int times)
+{
+	port_bdev_fault(f->h.disk, PORT_FAULT_WRITE, 0, ALL_SECTORS, times, BLK_STS_IOERR);
+}
+
+static struct port_bdev_stats disk_stats(struct fixture *f)
+{
+	struct port_bdev_stats stats;
+
+	port_bdev_get_stats(f->h.disk, &stats);
+	return stats;
+}
+
+/* All is on the backing device, and both alone and together they hold it. */
+static void check_clean(struct fixture *f)
+{
+	CHECK_EQ(message(f, "flush"), 0);
+	CHECK_EQ(status(f).dirty_sectors, 0);
+	check_disk(f);
+	check_all(f);
+}
+
+/*
+ * Writes what stays dirty, because the backing device fails from now on. There is
+ * room for it: all in the log before it is clean.
+ */
+static void make_dirty(struct fixture *f)
+{
+	port_bdev_clear_faults(f->h.disk);
+	CHECK_EQ(message(f, "flush"), 0);
+	fail_writes(f, PORT_FAULT_ALWAYS);
+	write_sectors(f, 30, 10);
+	random_writes(f, 5, 20);
+}
+
+/* Nothing of the target runs, writes or is about to. */
+static void check_idle(struct fixture *f)
+{
+	struct port_bdev_stats before, after;
+	struct host_status st1, st2;
+
+	AWAIT(shim_scheduled() == 0);
+	st1 = status(f);
+	before = disk_stats(f);
+	usleep(100000);
+	after = disk_stats(f);
+	st2 = status(f);
+	CHECK_EQ(shim_scheduled(), 0);
+	CHECK_EQ(after.writes, before.writes);
+	CHECK_EQ(after.flushes, before.flushes);
+	CHECK(st1.key_head[0] == st2.key_head[0] && st1.key_head[1] == st2.key_head[1]);
+}
+
+static const char * const variants[] = {
+	"2 writeback_order ordered",
+	"2 writeback_order fast",
+	"4 writeback_order ordered data_crc true",
+	"4 writeback_order fast data_crc true",
+};
+
+#define for_each_variant(v) \
+	for (const char *const *v = variants; v < variants + ARRAY_SIZE(variants); v++)
+
+/*
+ * The backing device
+ */
+
+/* @times errors of writes under load, then none. */
+static void write_errors(const char *options, int times)
+{
+	const struct writer how = { .max_sectors = 24, .writes = 150, .flush_every = 13 };
+	struct writer w[2];
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, options);
+	fail_writes(&f, times);
+	start_writers(&f, w, 2, &how);
+	join_writers(w, 2);
+	AWAIT(disk_stats(&f).failed >= times);
+	check_clean(&f);
+	CHECK(status(&f).writeback_errors > 0);
+	CHECK(host_logged("write-back failed; data stays dirty, tries go on"));
+	CHECK(dm_host_events(f.h.md) > 0);
+	detach(&f);
+	check_disk(&f);
+	fixture_close(&f);
+}
+
+static void test_write_errors(void)
+{
+	for_each_variant(v) {
+		write_errors(*v, 1);
+		write_errors(*v, 7);
+	}
+}
+
+/*
+ * Nothing can be written: the cache fills up, writes wait, reads go on. When the
+ * device comes back, all of them end.
+ */
+static void test_device_gone_and_back(void)
+{
+	const struct writer how = { .max_sectors = 60, .writes = 120 };
+
+	for_each_variant(v) {
+		struct fixture f;
+		struct writer w[2];
+		u32 done;
+
+		fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+		attach(&f, *v);
+		random_writes(&f, 10, 60);
+		flush(&f);
+		port_bdev_fault(f.h.disk, PORT_FAULT_WRITE | PORT_FAULT_FLUSH, 0, ALL_SECTORS,
+				PORT_FAULT_ALWAYS, BLK_STS_IOERR);
+		start_writers(&f, w, 2, &how);
+		AWAIT(status(&f).space_waits >= 1);
+		AWAIT(status(&f).writeback_errors >= 2);
+		usleep(50000);
+		done = READ_ONCE(w[0].done) + READ_ONCE(w[1].done);
+		CHECK(done < 240);
+		/* Reads of what is not cached go to the backing device. */
+		for (u32 i = 0; i < 50; i++)
+			CHECK_EQ(try_read(&f, rnd(SMALL_SECTORS - 8), 8), 0);
+		CHECK_TEXT(status(&f).state, "rw");
+		CHECK_EQ(READ_ONCE(w[0].done) + READ_ONCE(w[1].done), done);
+
+		port_bdev_clear_faults(f.h.disk);
+		join_writers(w, 2);
+		check_clean(&f);
+		CHECK(host_logged("write-back works again"));
+		detach(&f);
+		fixture_close(&f);
+	}
+}
+
+/* A FLUSH that fails: nothing that it covers counts as clean. */
+static void test_flush_errors(void)
+{
+	for_each_variant(v) {
+		u8 tails[PCACHE_TAILS_BYTES];
+		struct host_status st;
+		struct fixture f;
+
+		fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+		attach(&f, *v);
+		port_bdev_fault(f.h.disk, PORT_FAULT_FLUSH, 0, 0, PORT_FAULT_ALWAYS, BLK_STS_IOERR);
+		memcpy(tails, f.media + PCACHE_CTRL_OFF, sizeof(tails));
+		write_sectors(&f, 40, 50);
+		flush(&f);
+		AWAIT(status(&f).writeback_errors >= 2);
+		st = status(&f);
+		CHECK_EQ(st.dirty_sectors, 50);
+		CHECK_EQ(st.dirty_tail[1], 0);
+		CHECK_EQ(st.writeback_sectors, 0);
+		CHECK(!memcmp(tails, f.media + PCACHE_CTRL_OFF, sizeof(tails)));
+		check_all(&f);
+
+		/* Nor after a detach: it is still dirty then. */
+		detach(&f);
+		attach(&f, *v);
+		CHECK_EQ(status(&f).dirty_sectors, 50);
+		port_bdev_clear_faults(f.h.disk);
+		check_clean(&f);
+		detach(&f);
+		fixture_close(&f);
+	}
+}
+
+static void test_read_errors(void)
+{
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, "");
+	write_sectors(&f, 100, 8);
+	port_bdev_fault(f.h.disk, PORT_FAULT_READ, 200, 4, PORT_FAULT_ALWAYS, BLK_STS_MEDIUM);
+	CHECK_EQ(try_read(&f, 200, 1), -ENODATA);
+	CHECK_EQ(try_read(&f, 190, 20), -ENODATA);
+	CHECK_EQ(try_read(&f, 90, 130), -ENODATA);
+	check_range(&f, 180, 20);
+	check_range(&f, 204, 20);
+	check_range(&f, 100, 8);
+	/* What is written there is read from the cache. */
+	write_sectors(&f, 201, 2);
+	check_range(&f, 201, 2);
+	CHECK_EQ(try_read(&f, 200, 4), -ENODATA);
+	port_bdev_clear_faults(f.h.disk);
+	check_all(&f);
+	check_clean(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
+/*
+ * One bad sector: with "fast" all else is written, and soon; with "ordered" at
+ * least the rest of its epoch.
+ */
+static void one_bad_sector(const char *options, bool fast)
+{
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, options);
+	port_bdev_fault(f.h.disk, PORT_FAULT_WRITE, 77, 1, PORT_FAULT_ALWAYS, BLK_STS_MEDIUM);
+	write_sectors(&f, 77, 1);
+	write_sectors(&f, 300, 40);
+	flush(&f);
+	AWAIT(version_of(f.disk + (300 << SECTOR_SHIFT), 300) == 1);
+	/* Pauses have grown by now; what can be written does not wait for their end. */
+	AWAIT(status(&f).writeback_errors >= 3);
+	for (u32 round = 0; round < 5; round++) {
+		write_sectors(&f, 400, 40);
+		flush(&f);
+	}
+	if (fast) {
+		double begun = host_seconds();
+
+		AWAIT(version_of(f.disk + (400 << SECTOR_SHIFT), 400) == 5);
+		CHECK(host_seconds() - begun < 1.5, "%f s", host_seconds() - begun);
+		AWAIT(status(&f).dirty_sectors == 1);
+	} else {
+		usleep(100000);
+		CHECK_EQ(version_of(f.disk + (400 << SECTOR_SHIFT), 400), 0);
+	}
+	check_all(&f);
+	/* Many times the size of the cache: the bad sector stays, and stays alone. */
+	for (u32 i = 0; fast && i < 200; i++) {
+		u32 at = 100 + rnd(SMALL_SECTORS - 160);
+
+		write_sectors(&f, at, 1 + rnd(60));
+	}
+	check_all(&f);
+	port_bdev_clear_faults(f.h.disk);
+	check_clean(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
+static void test_one_bad_sector(void)
+{
+	one_bad_sector(variants[0], false);
+	one_bad_sector(variants[1], true);
+	one_bad_sector(variants[3], true);
+}
+
+/*
+ * Media errors in data
+ */
+
+/* Damages where the newest version of a sector is stored. */
+static void spoil(struct fixture *f, u32 sector, bool poison)
+{
+	u64 off = place_of(f, sector, f->newest[sector]);
+
+	if (poison)
+		port_pmem_poison(f->h.pmem, off + 64 * rnd(8), 64);
+	else
+		f->media[off + rnd(SECTOR_SIZE)] ^= 1 << rnd(8);
+}
+
+static void bad_clean_data(const char *options, bool poison)
+{
+	struct host_status st;
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	port_pmem_heal_by_store(f.h.pmem, true);
+	attach(&f, options);
+	write_sectors(&f, 64, 64);
+	CHECK_EQ(message(&f, "flush"), 0);
+	spoil(&f, 70, poison);
+	spoil(&f, 120, poison);
+	check_range(&f, 64, 64);
+	st = status(&f);
+	CHECK_EQ(poison ? st.media_errors : st.crc_errors, poison ? 1 : 2);
+	CHECK_EQ(poison ? st.crc_errors : st.media_errors, 0);
+	CHECK(host_logged(poison ? "media error in clean data" : "CRC error in clean data"));
+	check_range(&f, 64, 64);
+	check_all(&f);
+	st = status(&f);
+	CHECK_EQ(st.media_errors + st.crc_errors, poison ? 1 : 2);
+	random_writes(&f, 100, 50);
+	check_clean(&f);
+	detach(&f);
+	attach(&f, options);
+	check_all(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
+static void test_bad_clean_data(void)
+{
+	bad_clean_data("", true);
+	bad_clean_data("2 data_crc true", false);
+}
+
+#define BAD	700
+
+/* Of sectors around BAD, what is bad and what is not. */
+static void check_bad(struct fixture *f, u32 bad, u32 bad_sectors)
+{
+	for (u32 at = BAD - 40; at < BAD + 40; at++) {
+		if (at >= bad && at < bad + bad_sectors)
+			CHECK_EQ(try_read(f, at, 1), -EIO);
+		else
+			check_range(f, at, 1);
+	}
+	CHECK_EQ(try_read(f, BAD - 8, 16), -EIO);
+	check_range(f, 0, BAD - 40);
+	check_range(f, BAD + 40, SMALL_SECTORS - BAD - 40);
+}
+
+/*
+ * Dirty data goes bad: it is an error, and nothing else is, until it is written
+ * again; all else gets to the backing device; then nothing runs any more.
+ */
+static void bad_dirty_data(const char *options, bool poison)
+{
+	bool crc = strstr(options, "data_crc true");
+	u32 bad = BAD, bad_sectors = 1;
+	struct host_status st;
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	port_pmem_heal_by_store(f.h.pmem, true);
+	attach(&f, options);
+	random_writes(&f, 20, 50);
+	CHECK_EQ(message(&f, "flush"), 0);
+	fail_writes(&f, PORT_FAULT_ALWAYS);
+	write_sectors(&f, 10, 20);
+	flush(&f);
+	if (crc) {
+		/* The key is what can be verified: it is bad as a whole. */
+		bad = BAD - 1;
+		bad_sectors = 3;
+		write_sectors(&f, bad, bad_sectors);
+	} else {
+		write_sectors(&f, BAD - 20, 40);
+	}
+	write_sectors(&f, 1000, 20);
+	flush(&f);
+	spoil(&f, BAD, poison);
+	port_bdev_clear_faults(f.h.disk);
+
+	CHECK_EQ(message(&f, "flush"), -EIO);
+	check_bad(&f, bad, bad_sectors);
+	st = status(&f);
+	CHECK_EQ(st.dirty_sectors, bad_sectors);
+	CHECK(poison ? st.media_errors : st.crc_errors);
+	/* The log says less when it would have to say it often. */
+	CHECK(options != variants[0] || host_logged("media error in dirty data of sectors 700"));
+	for (u32 at = 0; at < SMALL_SECTORS; at++)
+		if (at < bad || at >= bad + bad_sectors)
+			check_content("backing device", f.disk + (at << SECTOR_SHIFT), at, 1,
+				      f.newest, f.newest);
+	check_idle(&f);
+	CHECK_EQ(message(&f, "flush"), -EIO);
+
+	detach(&f);
+	attach(&f, "");
+	check_bad(&f, bad, bad_sectors);
+	CHECK_EQ(status(&f).dirty_sectors, bad_sectors);
+
+	/* The log goes around the cache: what is bad stays where it is. */
+	for (u32 i = 0; i < 200; i++) {
+		write_sectors(&f, 800 + rnd(500), 1 + rnd(60));
+		if (i % 20 == 0)
+			flush(&f);
+	}
+	CHECK_EQ(message(&f, "flush"), -EIO);
+	CHECK_EQ(status(&f).dirty_sectors, bad_sectors);
+	CHECK(status(&f).reclaimed_segments > SMALL_SEGS);
+	check_bad(&f, bad, bad_sectors);
+	if (poison)
+		check_idle(&f);
+
+	/* A part is written again. */
+	if (crc) {
+		write_sectors(&f, bad, 1);
+		bad++;
+		bad_sectors--;
+		CHECK_EQ(message(&f, "flush"), -EIO);
+		check_bad(&f, bad, bad_sectors);
+		CHECK_EQ(status(&f).dirty_sectors, bad_sectors);
+		detach(&f);
+		attach(&f, "");
+		check_bad(&f, bad, bad_sectors);
+	}
+	write_sectors(&f, bad, bad_sectors);
+	port_pmem_heal(f.h.pmem, 0, f.media_bytes);
+	check_clean(&f);
+	/* And its segment can be used again. */
+	random_writes(&f, 200, 60);
+	check_clean(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
+static void test_bad_dirty_data(void)
+{
+	for_each_variant(v) {
+		bad_dirty_data(*v, true);
+		if (strstr(*v, "data_crc true"))
+			bad_dirty_data(*v, false);
+	}
+}
+
+/* All that is dirty is bad, at many places: write-back ends, and so does all else. */
+static void test_much_bad_dirty_data(void)
+{
+	for_each_variant(v) {
+		struct fixture f;
+
+		fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+		port_pmem_heal_by_store(f.h.pmem, true);
+		attach(&f, *v);
+		fail_writes(&f, PORT_FAULT_ALWAYS);
+		for (u32 at = 0; at < 500; at += 5) {
+			write_sectors(&f, at, 1);
+			if (at % 25 == 0)
+				flush(&f);
+		}
+		flush(&f);
+		for (u32 at = 0; at < 500; at += 5)
+			port_pmem_poison(f.h.pmem, place_of(&f, at, 1), 64);
+		port_bdev_clear_faults(f.h.disk);
+		CHECK_EQ(message(&f, "flush"), -EIO);
+		CHECK_EQ(status(&f).dirty_sectors, 100);
+		check_idle(&f);
+		for (u32 i = 0; i < 100; i++)
+			write_sectors(&f, 600 + rnd(600), 1 + rnd(60));
+		CHECK_EQ(message(&f, "flush"), -EIO);
+		CHECK_EQ(status(&f).dirty_sectors, 100);
+		check_range(&f, 600, 700);
+		for (u32 at = 0; at < 500; at += 5)
+			CHECK_EQ(try_read(&f, at, 1), -EIO);
+		detach(&f);
+		attach(&f, "");
+		for (u32 at = 0; at < 500; at += 5)
+			CHECK_EQ(try_read(&f, at, 1), -EIO);
+		for (u32 at = 0; at < 500; at += 5)
+			write_sectors(&f, at, 1);
+		/* The log, too, may use these places now, and is stored in smaller pieces. */
+		port_pmem_heal(f.h.pmem, 0, f.media_bytes);
+		check_clean(&f);
+		detach(&f);
+		fixture_close(&f);
+	}
+}
+
+/*
+ * Media errors in metadata
+ */
+
+/* Attaches with one part of the medium unreadable; what was written is there. */
+static void attach_poisoned(struct fixture *f, u64 off, u32 bytes, const char *what)
+{
+	int r;
+
+	port_pmem_poison(f->h.pmem, off, bytes);
+	r = try_attach(f, "2 format never", false);
+	CHECK(!r, "%s is unreadable: %s", what, f->error);
+	check_all(f);
+	make_dirty(f);
+	check_all(f);
+	detach(f);
+	/* Unless a store has healed it, it is still unreadable. */
+	r = try_attach(f, "2 format never", false);
+	CHECK(!r, "%s is unreadable, second attach: %s", what, f->error);
+	check_all(f);
+	detach(f);
+	port_pmem_heal(f->h.pmem, 0, f->media_bytes);
+}
+
+/* No attach, neither way, and nothing is stored. */
+static void refuse_poisoned(struct fixture *f, u64 off, u32 bytes, const char *expected)
+{
+	u8 *before = malloc(f->media_bytes);
+
+	memcpy(before, f->media, f->media_bytes);
+	port_pmem_poison(f->h.pmem, off, bytes);
+	CHECK_TEXT(refusal(f, "", false), expected);
+	CHECK_TEXT(refusal(f, "", true), expected);
+	CHECK_TEXT(refusal(f, "2 format force", false), expected);
+	port_pmem_heal(f->h.pmem, 0, f->media_bytes);
+	CHECK(!memcmp(before, f->media, f->media_bytes));
+	free(before);
+}
+
+static void test_bad_metadata(void)
+{
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, "");
+	random_writes(&f, 100, 50);
+	make_dirty(&f);
+	detach(&f);
+
+	for (u32 slot = 0; slot < 2; slot++) {
+		attach_poisoned(&f, PCACHE_INFO_OFF + slot * PCACHE_INFO_STRIDE, 64, "cache_info");
+		attach_poisoned(&f, PCACHE_EXT_OFF + slot * PCACHE_EXT_STRIDE, 256,
+				"extension block");
+		for (u32 seg = 0; seg < SMALL_SEGS; seg += 5)
+			attach_poisoned(&f, seg_off(seg) + slot * PCACHE_SEG_INFO_STRIDE, 64,
+					"seg_info");
+	}
+	attach_poisoned(&f, PCACHE_CTRL_OFF, 64, "tails after a clean detach");
+
+	refuse_poisoned(&f, PCACHE_SUPER_OFF, 64, "Cache super-block cannot be read (media error)");
+	refuse_poisoned(&f, PCACHE_INFO_OFF, 2 * PCACHE_INFO_STRIDE,
+			"Cache information: both copies are invalid");
+	refuse_poisoned(&f, PCACHE_EXT_OFF, 2 * PCACHE_EXT_STRIDE,
+			"Cache extension block: no copy can be read (media error)");
+	refuse_poisoned(&f, seg_off(3), 2 * PCACHE_SEG_INFO_STRIDE,
+			"Cache segment information: both copies are invalid");
+	refuse_poisoned(&f, seg_off(3) + PCACHE_SEG_GEN_OFF, 64,
+			"Cache segment generation: both copies are invalid");
+
+	/* All of it is still there. */
+	attach(&f, "");
+	port_bdev_clear_faults(f.h.disk);
+	check_clean(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
+/* The tails can't be read, and there was no clean detach: nobody knows the log. */
+static void test_bad_tails_after_crash(void)
+{
+	struct fixture f;
+	u8 *image;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	image = malloc(f.media_bytes);
+	attach(&f, "");
+	random_writes(&f, 50, 20);
+	flush(&f);
+	memcpy(image, f.media, f.media_bytes);
+	detach(&f);
+	memcpy(f.media, image, f.media_bytes);
+	refuse_poisoned(&f, PCACHE_CTRL_OFF, 64,
+			"Cache key_tail: both copies are invalid, or its place is not allowed");
+	attach(&f, "");
+	check_all(&f);
+	detach(&f);
+	free(image);
+	fixture_close(&f);
+}
+
+/* A kset in the midst of the log can't be read: what is before it is served. */
+static void bad_kset(u32 nr, bool clean_detach)
+{
+	struct kset_place ksets[64];
+	u32 known[32], nr_ksets;
+	struct host_status st;
+	struct fixture f;
+	u8 *before, *image;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	before = malloc(f.media_bytes);
+	image = malloc(f.media_bytes);
+	attach(&f, "");
+	fail_writes(&f, PORT_FAULT_ALWAYS);
+	for (u32 i = 0; i < 32; i++) {
+		known[i] = i * 20;
+		write_sectors(&f, known[i], 10);
+		flush(&f);
+	}
+	st = status(&f);
+	memcpy(image, f.media, f.media_bytes);
+	detach(&f);
+	if (!clean_detach)
+		memcpy(f.media, image, f.media_bytes);
+	nr_ksets = find_ksets(&f, st.key_tail[0], st.key_tail[1], ksets, ARRAY_SIZE(ksets));
+	CHECK_EQ(nr_ksets, 32);
+
+	memcpy(before, f.media, f.media_bytes);
+	/* Its end, which may share a line with the next one. */
+	port_pmem_poison(f.h.pmem, ksets[nr].off + PCACHE_KSET_BYTES(1) - 1, 1);
+	CHECK_TEXT(refusal(&f, "", false),
+		   "Cache log is damaged (see the kernel log): attach read-only, or repair");
+	CHECK(host_logged("log is damaged at"));
+	CHECK_TEXT(refusal(&f, "2 format force", false),
+		   "Cache device holds a pcache with dirty data or damage, which format force does not overwrite");
+	host_attach_ro(&f.h, "");
+	CHECK_TEXT(status(&f).state, "ro");
+	CHECK_TEXT(status(&f).needs_check, "needs_check");
+	for (u32 i = 0; i < 32; i++) {
+		if (i >= nr)
+			f.newest[known[i]] = 0;
+		check_range(&f, known[i], 1);
+		f.newest[known[i]] = 1;
+	}
+	detach(&f);
+	CHECK(!memcmp(before, f.media, f.media_bytes));
+
+	port_pmem_heal(f.h.pmem, 0, f.media_bytes);
+	attach(&f, "");
+	CHECK_TEXT(status(&f).needs_check, "-");
+	port_bdev_clear_faults(f.h.disk);
+	check_clean(&f);
+	detach(&f);
+	free(before);
+	free(image);
+	fixture_close(&f);
+}
+
+static void test_bad_kset(void)
+{
+	bad_kset(0, true);
+	bad_kset(0, false);
+	bad_kset(15, true);
+	bad_kset(15, false);
+	bad_kset(31, true);
+	bad_kset(31, false);
+}
+
+/* A kset goes bad while the cache runs: it fails, and says so. */
+static void test_bad_kset_at_run_time(void)
+{
+	struct kset_place ksets[16];
+	struct host_status st;
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, "");
+	write_sectors(&f, 500, 20);
+	CHECK_EQ(message(&f, "flush"), 0);
+	fail_writes(&f, PORT_FAULT_ALWAYS);
+	for (u32 i = 0; i < 10; i++) {
+		write_sectors(&f, i * 20, 10);
+		flush(&f);
+	}
+	st = status(&f);
+	CHECK_EQ(find_ksets(&f, st.key_tail[0], st.key_tail[1], ksets, ARRAY_SIZE(ksets)), 11);
+	port_pmem_poison(f.h.pmem, ksets[5].off + PCACHE_KSET_BYTES(1) - 1, 1);
+	port_bdev_clear_faults(f.h.disk);
+	CHECK_EQ(message(&f, "flush"), -EIO);
+	AWAIT(!strcmp(status(&f).state, "fail"));
+	CHECK(host_logged("failed: a kset behind dirty_tail cannot be read"));
+	CHECK_EQ(try_write(&f, 0, 1, 0), -EIO);
+	check_all(&f);
+	check_idle(&f);
+	detach(&f);
+	CHECK_TEXT(refusal(&f, "", false),
+		   "Cache log is damaged (see the kernel log): attach read-only, or repair");
+	port_pmem_heal(f.h.pmem, 0, f.media_bytes);
+	attach(&f, "");
+	check_clean(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
+/*
+ * Messages and suspend
+ */
+
+/* In cleaner mode what is acknowledged is on the backing device, durably. */
+static void test_cleaner(void)
+{
+	const struct writer how = { .max_sectors = 30, .writes = 40 };
+
+	for_each_variant(v) {
+		struct fixture f;
+		struct writer w;
+
+		fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+		attach(&f, *v);
+		random_writes(&f, 20, 20);
+		CHECK_EQ(message(&f, "cleaner"), 0);
+		for (u32 i = 0; i < 50; i++) {
+			u32 at = rnd(SMALL_SECTORS - 20), n = 1 + rnd(20);
+			u64 flushes = disk_stats(&f).flushes;
+
+			write_sectors(&f, at, n);
+			check_content("backing device", f.disk + (at << SECTOR_SHIFT), at, n,
+				      f.newest, f.newest);
+			CHECK(disk_stats(&f).flushes > flushes);
+		}
+		fail_writes(&f, PORT_FAULT_ALWAYS);
+		start_writers(&f, &w, 1, &how);
+		usleep(100000);
+		CHECK_EQ(READ_ONCE(w.done), 0);
+		port_bdev_clear_faults(f.h.disk);
+		join_writers(&w, 1);
+		check_clean(&f);
+		detach(&f);
+		fixture_close(&f);
+	}
+}
+
+struct flusher {
+	struct fixture *f;
+	bool ended;
+	int result;
+};
+
+static void run_flusher(void *arg)
+{
+	struct flusher *fl = arg;
+
+	fl->result = message(fl->f, "flush");
+	WRITE_ONCE(fl->ended, true);
+}
+
+/* The message waits while the backing device fails, and can be interrupted. */
+static void test_flush_message(void)
+{
+	struct flusher fl = { };
+	struct task_struct *task;
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, "");
+	fail_writes(&f, PORT_FAULT_ALWAYS);
+	random_writes(&f, 10, 20);
+	fl.f = &f;
+	task = shim_spawn("flusher", run_flusher, &fl);
+	AWAIT(status(&f).writeback_errors >= 2);
+	CHECK(!READ_ONCE(fl.ended));
+	shim_signal(task, true);
+	shim_join(task);
+	CHECK_EQ(fl.result, -EINTR);
+
+	fl.ended = false;
+	task = shim_spawn("flusher", run_flusher, &fl);
+	usleep(100000);
+	CHECK(!READ_ONCE(fl.ended));
+	port_bdev_clear_faults(f.h.disk);
+	shim_join(task);
+	CHECK_EQ(fl.result, 0);
+	CHECK_EQ(status(&f).dirty_sectors, 0);
+	check_disk(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
+/* The cache is full, the backing device fails: a noflush suspend ends all the same. */
+static void test_noflush_suspend(void)
+{
+	const struct writer how = { .max_sectors = 60, .writes = 120 };
+
+	for_each_variant(v) {
+		struct fixture f;
+		struct writer w[2];
+
+		fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+		attach(&f, *v);
+		fail_writes(&f, PORT_FAULT_ALWAYS);
+		start_writers(&f, w, 2, &how);
+		for (u32 i = 0; i < 3; i++) {
+			AWAIT(status(&f).space_waits >= 2 + 2 * i);
+			CHECK_EQ(dm_host_suspend(f.h.md, true), 0);
+			CHECK_EQ(dm_host_in_flight(f.h.md), 0);
+			AWAIT(shim_scheduled() == 0);
+			CHECK_EQ(dm_host_resume(f.h.md), 0);
+		}
+		CHECK_EQ(dm_host_suspend(f.h.md, true), 0);
+		port_bdev_clear_faults(f.h.disk);
+		CHECK_EQ(dm_host_resume(f.h.md), 0);
+		join_writers(w, 2);
+		check_clean(&f);
+		detach(&f);
+		fixture_close(&f);
+	}
+}
+
+static void test_suspend_cycles(void)
+{
+	const struct writer how = { .max_sectors = 40, .writes = 400, .flush_every = 9 };
+
+	for_each_variant(v) {
+		struct fixture f;
+		struct writer w[2];
+
+		fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+		attach(&f, *v);
+		start_writers(&f, w, 2, &how);
+		for (u32 i = 0; i < 20; i++) {
+			usleep(rnd(5000));
+			CHECK_EQ(dm_host_suspend(f.h.md, i % 2), 0);
+			AWAIT(shim_scheduled() == 0);
+			CHECK_EQ(dm_host_resume(f.h.md), 0);
+		}
+		join_writers(w, 2);
+		check_all(&f);
+		detach(&f);
+		attach(&f, "");
+		check_clean(&f);
+		detach(&f);
+		fixture_close(&f);
+	}
+}
+
+static void test_flush_on_suspend(void)
+{
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, "");
+	CHECK_EQ(message(&f, "flush_on_suspend"), 0);
+	port_bdev_hold(f.h.disk, true);
+	random_writes(&f, 20, 20);
+	port_bdev_hold(f.h.disk, false);
+	CHECK_EQ(dm_host_suspend(f.h.md, false), 0);
+	CHECK_EQ(status(&f).dirty_sectors, 0);
+	check_disk(&f);
+	CHECK_EQ(dm_host_resume(f.h.md), 0);
+
+	/* With a backing device that fails it gives up, and says so. */
+	fail_writes(&f, PORT_FAULT_ALWAYS);
+	random_writes(&f, 20, 20);
+	CHECK_EQ(dm_host_suspend(f.h.md, false), 0);
+	CHECK(host_logged("flush on suspend: not all could be written back"));
+	CHECK(host_logged("dirty sectors in the cache"));
+	CHECK_EQ(dm_host_resume(f.h.md), 0);
+	check_all(&f);
+	port_bdev_clear_faults(f.h.disk);
+	detach(&f);
+	check_disk(&f);
+	fixture_close(&f);
+}
+
+/* Removal keeps dirty data, and says how much. */
+static void test_removal(void)
+{
+	for_each_variant(v) {
+		struct fixture f;
+
+		fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+		attach(&f, *v);
+		for (u32 i = 0; i < 10; i++) {
+			make_dirty(&f);
+			host_clear_log();
+			detach(&f);
+			CHECK(host_logged("dirty sectors in the cache"));
+			port_bdev_clear_faults(f.h.disk);
+			attach(&f, "");
+			check_all(&f);
+		}
+		check_clean(&f);
+		detach(&f);
+		fixture_close(&f);
+	}
+}
+
+/*
+ * Allocations
+ */
+
+static u32 failing_percent;
+static u64 alloc_state;
+static int allocs_left;
+
+static bool fail_some(gfp_t gfp, size_t size)
+{
+	u64 n = __atomic_add_fetch(&alloc_state, 0x9e3779b97f4a7c15ULL, __ATOMIC_RELAXED);
+
+	n = (n ^ (n >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	return (n >> 33) % 100 < READ_ONCE(failing_percent);
+}
+
+static bool fail_one(gfp_t gfp, size_t size)
+{
+	return __atomic_sub_fetch(&allocs_left, 1, __ATOMIC_RELAXED) == 0;
+}
+
+/* One allocation of an attach after another fails: a message, or all is well. */
+static void test_alloc_at_attach(void)
+{
+	u32 failed = 0, nr = 0;
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, "");
+	random_writes(&f, 60, 30);
+	detach(&f);
+	do {
+		struct mapped_device *md = dm_host_create("short of memory");
+		int r;
+
+		allocs_left = ++nr;
+		f.error[0] = '\0';
+		port_set_alloc_failure(fail_one);
+		r = dm_host_load(md, "0 2048 pcache pmem0 vda", false, f.error, sizeof(f.error));
+		r = r ?: dm_host_resume(md);
+		port_set_alloc_failure(NULL);
+		if (!r) {
+			f.h.md = md;
+			check_all(&f);
+			detach(&f);
+		} else {
+			CHECK_EQ(r, -ENOMEM);
+			CHECK(!f.error[0] || strstr(f.error, "Cannot allocate memory"),
+			      "allocation %u: %s", nr, f.error);
+			CHECK(!dm_host_remove(md));
+			failed++;
+		}
+	} while (allocs_left <= 0);
+	CHECK(failed > 10, "%u failed, %u tried", failed, nr);
+	attach(&f, "");
+	check_clean(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
+static void test_alloc_at_run_time(void)
+{
+	const struct writer how = { .max_sectors = 40, .writes = 250, .flush_every = 11 };
+
+	for_each_variant(v) {
+		struct fixture f;
+		struct writer w[2];
+
+		fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+		attach(&f, *v);
+		alloc_state = rnd(1 << 30);
+		for (failing_percent = 10; failing_percent <= 90; failing_percent += 40) {
+			port_set_alloc_failure(fail_some);
+			start_writers(&f, w, 2, &how);
+			for (u32 i = 0; i < 100; i++)
+				CHECK_EQ(try_read(&f, rnd(SMALL_SECTORS), 1), 0);
+			join_writers(w, 2);
+			port_set_alloc_failure(NULL);
+			check_all(&f);
+		}
+		CHECK_TEXT(status(&f).state, "rw");
+		check_clean(&f);
+		detach(&f);
+		fixture_close(&f);
+	}
+}
+
+static const struct test_case cases[] = {
+	{ "write_errors", test_write_errors },
+	{ "device_gone_and_back", test_device_gone_and_back },
+	{ "flush_errors", test_flush_errors },
+	{ "read_errors", test_read_errors },
+	{ "one_bad_sector", test_one_bad_sector },
+	{ "bad_clean_data", test_bad_clean_data },
+	{ "bad_dirty_data", test_bad_dirty_data },
+	{ "much_bad_dirty_data", test_much_bad_dirty_data },
+	{ "bad_metadata", test_bad_metadata },
+	{ "bad_tails_after_crash", test_bad_tails_after_crash },
+	{ "bad_kset", test_bad_kset },
+	{ "bad_kset_at_run_time", test_bad_kset_at_run_time },
+	{ "cleaner", test_cleaner },
+	{ "flush_message", test_flush_message },
+	{ "noflush_suspend", test_noflush_suspend },
+	{ "suspend_cycles", test_suspend_cycles },
+	{ "flush_on_suspend", test_flush_on_suspend },
+	{ "removal", test_removal },
+	{ "alloc_at_attach", test_alloc_at_attach },
+	{ "alloc_at_run_time", test_alloc_at_run_time },
+};
+
+int main(int argc, char **argv)
+{
+	return run_cases("fault-test", cases, ARRAY_SIZE(cases), 60, argc, argv);
+}

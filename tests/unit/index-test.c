@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * pcache_tree_*() against a model that says for each sector where its data is.
+ *
+ * Before each operation the tree has exactly as many spare leaves as
+ * pcache_tree_need() says, or none where the operation does without: one that is
+ * missing makes the tree crash.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "host.h"
+#include "pcache.h"
+
+#define STRETCHES	3
+#define SECTORS		(STRETCHES * PCACHE_STRETCH_SECTORS)
+#define SEGS		6
+
+/* What the model knows of a sector. */
+struct cell {
+	bool cached;
+	bool clean;
+	u32 seg;
+	u32 off;
+	u32 key_delta;
+	u32 key_sectors;
+	u32 crc;
+};
+
+static struct cell model[SECTORS];
+static struct pcache_tree tree;
+static mempool_t pool;
+static struct host_random rnd;
+
+/* Gives the tree so many spare leaves and no more. */
+static void set_spares(u32 nr)
+{
+	struct pcache_tree surplus;
+
+	CHECK(pcache_tree_prepare(&tree, 0, GFP_KERNEL));
+	while (tree.nr_spares < nr)
+		CHECK(pcache_tree_prepare(&tree, 11 * nr, GFP_KERNEL));
+	surplus = tree;
+	surplus.root = RB_ROOT;
+	surplus.nr_spares = tree.nr_spares - nr;
+	tree.nr_spares = nr;
+	pcache_tree_clear(&surplus);
+	tree.spares = surplus.spares;
+}
+
+/* As many as an operation may need. */
+static void prepare(u32 inserts)
+{
+	set_spares(pcache_tree_need(inserts));
+}
+
+static u32 random_length(void)
+{
+	switch (host_below(&rnd, 1000)) {
+	case 0:
+		return 1 + host_below(&rnd, 5000);
+	case 1 ... 19:
+		return 1 + host_below(&rnd, 200);
+	default:
+		return 1 + host_below(&rnd, 9);
+	}
+}
+
+/* A range in one stretch, often in the busy part of it. */
+static void random_range(sector_t *sector, u32 *sectors)
+{
+	u32 at = host_below(&rnd, host_chance(&rnd, 70) ? 600 : PCACHE_STRETCH_SECTORS);
+
+	*sectors = min_t(u32, random_length(), PCACHE_STRETCH_SECTORS - at);
+	*sector = host_below(&rnd, STRETCHES) * PCACHE_STRETCH_SECTORS + at;
+}
+
+/* An extent that often goes on where another one ends, so that they merge. */
+static struct pcache_extent random_extent(void)
+{
+	struct pcache_extent e = { };
+	const struct cell *before;
+
+	random_range(&e.sector, &e.sectors);
+	before = e.sector ? &model[e.sector - 1] : NULL;
+	if (before && before->cached && host_chance(&rnd, 60) &&
+	    before->off + 1 + e.sectors <= PCACHE_DATA_SECTORS) {
+		e.seg = before->seg;
+		e.off = before->off + 1;
+		e.clean = before->clean;
+	} else {
+		e.seg = host_below(&rnd, SEGS);
+		e.off = host_below(&rnd, PCACHE_DATA_SECTORS - e.sectors + 1);
+		e.clean = host_chance(&rnd, 50);
+	}
+	e.key_sectors = e.sectors;
+	if (tree.crc)
+		e.crc = host_next(&rnd);
+	return e;
+}
+
+static void uncache(struct cell *c, struct pcache_delta *d)
+{
+	if (!c->cached)
+		return;
+	if (c->clean)
+		d->clean++;
+	else
+		d->dirty++;
+	c->cached = false;
+}
+
+static bool same_place(const struct cell *c, u32 i, const struct pcache_extent *e)
+{
+	return c->cached && c->seg == e->seg && c->off == e->off + i;
+}
+
+static void model_insert(const struct pcache_extent *e, struct pcache_delta *d)
+{
+	for (u32 i = 0; i < e->sectors; i++) {
+		struct cell *c = &model[e->sector + i];
+
+		uncache(c, d);
+		*c = (struct cell) {
+			.cached = true, .clean = e->clean, .seg = e->seg, .off = e->off + i,
+			.key_delta = i, .key_sectors = e->key_sectors, .crc = e->crc,
+		};
+	}
+}
+
+static void check_delta(const struct pcache_delta *is, const struct pcache_delta *expected)
+{
+	CHECK_EQ(is->dirty, expected->dirty);
+	CHECK_EQ(is->clean, expected->clean);
+}
+
+/* Adjacent extents under one preparation, as pcache_log_extents() does it. */
+static void do_insert(void)
+{
+	struct pcache_extent e = random_extent();
+	u32 nr = host_chance(&rnd, 40) ? 1 + host_below(&rnd, PCACHE_CHUNK_KEYS) : 1;
+	struct pcache_delta is, expected;
+
+	prepare(nr);
+	while (nr--) {
+		is = expected = (struct pcache_delta) { };
+		pcache_tree_insert(&tree, &e, &is);
+		model_insert(&e, &expected);
+		check_delta(&is, &expected);
+		e.sector += e.sectors;
+		e.off += e.sectors;
+		e.sectors = min_t(u32, random_length(),
+				  PCACHE_STRETCH_SECTORS - e.sector % PCACHE_STRETCH_SECTORS);
+		e.key_sectors = e.sectors;
+		if (e.sector % PCACHE_STRETCH_SECTORS == 0 ||
+		    e.off + e.sectors > PCACHE_DATA_SECTORS)
+			break;
+	}
+}
+
+static void do_cut(void)
+{
+	struct pcache_delta is = { }, expected = { };
+	sector_t sector;
+	u32 sectors;
+
+	random_range(&sector, &sectors);
+	prepare(0);
+	pcache_tree_cut(&tree, sector, sectors, NULL, &is);
+	for (u32 i = 0; i < sectors; i++)
+		uncache(&model[sector + i], &expected);
+	check_delta(&is, &expected);
+}
+
+/* A range with the place of one of its sectors: what keys of the log give. */
+static struct pcache_extent random_key(void)
+{
+	struct pcache_extent e = { };
+	u32 from;
+
+	random_range(&e.sector, &e.sectors);
+	/* Or a part of one extent, maybe in the middle. */
+	if (host_chance(&rnd, 50) && pcache_tree_first(&tree, e.sector, &e)) {
+		from = host_below(&rnd, e.sectors);
+		return pcache_extent_part(&e, e.sector + from, e.sector + from + 1 +
+					  host_below(&rnd, e.sectors - from));
+	}
+	from = host_below(&rnd, e.sectors);
+	for (u32 n = 0; n < 50 && !model[e.sector + from].cached; n++)
+		from = host_below(&rnd, e.sectors);
+	if (model[e.sector + from].off < from) {
+		e.sector += from;
+		e.sectors -= from;
+		from = 0;
+	}
+	e.seg = model[e.sector + from].seg;
+	e.off = model[e.sector + from].off - from;
+	return e;
+}
+
+static void do_drop(void)
+{
+	struct pcache_extent e = random_key();
+	struct pcache_delta is = { }, expected = { };
+
+	prepare(0);
+	pcache_tree_cut(&tree, e.sector, e.sectors, &e, &is);
+	for (u32 i = 0; i < e.sectors; i++) {
+		struct cell *c = &model[e.sector + i];
+
+		if (c->clean && same_place(c, i, &e))
+			uncache(c, &expected);
+	}
+	check_delta(&is, &expected);
+}
+
+static void do_clean(void)
+{
+	struct pcache_extent e = random_key();
+	struct pcache_delta is = { }, expected = { };
+
+	/* As pcache_index_clean() has it. */
+	prepare(10);
+	CHECK(pcache_tree_clean(&tree, &e, &is));
+	for (u32 i = 0; i < e.sectors; i++) {
+		struct cell *c = &model[e.sector + i];
+
+		if (c->cached && !c->clean && same_place(c, i, &e)) {
+			c->clean = true;
+			expected.dirty++;
+			expected.clean++;
+		}
+	}
+	check_delta(&is, &expected);
+}
+
+/*
+ * Without spare leaves
+ */
+
+static bool in_tree(sector_t sector, struct pcache_extent *e)
+{
+	return pcache_tree_first(&tree, sector, e) && e->sector <= sector;
+}
+
+/* More may go than was asked for, but only clean data of the same place behind it. */
+static void do_starved_drop(void)
+{
+	struct pcache_extent e = random_key(), found;
+	struct pcache_delta is = { }, expected = { };
+	u32 i = 0;
+
+	set_spares(0);
+	pcache_tree_cut(&tree, e.sector, e.sectors, &e, &is);
+	for (; e.sector + i < SECTORS; i++) {
+		struct cell *c = &model[e.sector + i];
+
+		if (i >= e.sectors && !(c->clean && same_place(c, i, &e)))
+			break;
+		if (c->clean && same_place(c, i, &e) && !in_tree(e.sector + i, &found))
+			uncache(c, &expected);
+		else if (i < e.sectors)
+			CHECK(!(c->clean && same_place(c, i, &e)), "sector %llu is left",
+			      e.sector + i);
+	}
+	check_delta(&is, &expected);
+}
+
+/* What becomes clean may be taken out instead; or it has to be tried again. */
+static void do_starved_clean(void)
+{
+	struct pcache_extent e = random_key(), found;
+	struct pcache_delta is = { }, expected = { };
+	u32 nr_left = 0;
+	bool all;
+
+	set_spares(host_below(&rnd, 2));
+	all = pcache_tree_clean(&tree, &e, &is);
+	for (u32 i = 0; i < e.sectors; i++) {
+		struct cell *c = &model[e.sector + i];
+
+		if (!c->cached || c->clean || !same_place(c, i, &e))
+			continue;
+		if (!in_tree(e.sector + i, &found)) {
+			uncache(c, &expected);
+		} else if (found.clean) {
+			c->clean = true;
+			expected.clean++;
+			expected.dirty++;
+		} else {
+			nr_left++;
+		}
+	}
+	CHECK_EQ(nr_left == 0, all);
+	check_delta(&is, &expected);
+}
+
+static void check_cell(const struct pcache_extent *e, u32 i)
+{
+	const struct cell *c = &model[e->sector + i];
+
+	CHECK(c->cached, "sector %llu is in the tree, but not in the model", e->sector + i);
+	CHECK_EQ(e->clean, c->clean);
+	CHECK_EQ(e->seg, c->seg);
+	CHECK_EQ(e->off + i, c->off);
+	if (tree.crc) {
+		CHECK_EQ(e->crc, c->crc);
+		CHECK_EQ(e->key_delta + i, c->key_delta);
+		CHECK_EQ(e->key_sectors, c->key_sectors);
+	}
+}
+
+/* Walks the whole tree: sorted, without overlap, each sector as in the model. */
+static u32 check_all(void)
+{
+	struct pcache_extent e;
+	sector_t at = 0;
+	u32 nr = 0;
+
+	for (; pcache_tree_first(&tree, at, &e); nr++) {
+		CHECK(e.sectors > 0 && e.sector >= at, "%llu + %u at %llu", e.sector, e.sectors,
+		      at);
+		CHECK_EQ(e.sector / PCACHE_STRETCH_SECTORS,
+			 (e.sector + e.sectors - 1) / PCACHE_STRETCH_SECTORS);
+		for (; at < e.sector; at++)
+			CHECK(!model[at].cached, "sector %llu is not in the tree", at);
+		for (u32 i = 0; i < e.sectors; i++)
+			check_cell(&e, i);
+		at += e.sectors;
+	}
+	for (; at < SECTORS; at++)
+		CHECK(!model[at].cached, "sector %llu is not in the tree", at);
+	return nr;
+}
+
+/* Looks up one random sector, from the middle of whatever covers it. */
+static void do_look_up(void)
+{
+	sector_t at = host_below(&rnd, SECTORS);
+	struct pcache_extent e;
+	sector_t next = at;
+
+	while (next < SECTORS && !model[next].cached)
+		next++;
+	if (!pcache_tree_first(&tree, at, &e)) {
+		CHECK_EQ(next, SECTORS);
+		return;
+	}
+	CHECK(e.sector <= next && next < pcache_extent_end(&e),
+	      "first behind %llu is %llu + %u, expected one with %llu", at, e.sector, e.sectors,
+	      next);
+	check_cell(&e, next - e.sector);
+}
+
+static void run(bool crc, u64 seed, u32 ops)
+{
+	u32 most = 0;
+
+	host_section("crc %d, seed %llu", crc, seed);
+	host_seed(&rnd, seed);
+	memset(model, 0, sizeof(model));
+	pcache_tree_init(&tree, crc, &pool);
+	for (u32 op = 0; op < ops; op++) {
+		switch (host_below(&rnd, 10)) {
+		case 0 ... 4:
+			do_insert();
+			break;
+		case 5:
+			do_cut();
+			break;
+		case 6:
+			host_chance(&rnd, 70) ? do_drop() : do_starved_drop();
+			break;
+		case 7:
+			host_chance(&rnd, 70) ? do_clean() : do_starved_clean();
+			break;
+		default:
+			do_look_up();
+		}
+		if (op % 256 == 0 || op + 1 == ops)
+			most = max(most, check_all());
+	}
+	CHECK(most > 1000, "%u extents at most, expected more", most);
+	pcache_tree_clear(&tree);
+	CHECK(!pcache_tree_first(&tree, 0, &(struct pcache_extent) { }));
+}
+
+int main(void)
+{
+	u64 seed = host_env("SEED", 1);
+	u32 ops = max(host_env("OPS", 200000), 1000ULL);
+
+	host_begin("index-test");
+	printf("index-test: seed %llu, %u operations each without and with CRC\n",
+	       (unsigned long long)seed, ops);
+	CHECK(!mempool_init_kmalloc_pool(&pool, 1, PCACHE_LEAF_BYTES));
+	run(false, seed, ops);
+	run(true, seed, ops);
+	mempool_exit(&pool);
+	return host_end();
+}

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Unit tests in userspace: each tests/unit/*-test.c is a program, linked with the
+# shim, the engine and host.c.
+#
+# Programs of one variant share the engine's objects. UNIT_VARIANT_<program>
+# names another variant than "full", UNIT_DEFS_<variant> has its definitions.
+
+U := $(B)/unit
+UNIT_DIR := tests/unit
+UNIT_PROGRAMS := $(patsubst $(UNIT_DIR)/%.c,%,$(wildcard $(UNIT_DIR)/*-test.c))
+UNIT_ENGINE := $(wildcard kernel/*.c)
+
+UNIT_DEFS_full :=
+# Segments of 256 KiB, so that the log turns often.
+UNIT_DEFS_small := -DPCACHE_SEG_BYTES=262144 -DPCACHE_MIN_SEGS=16 -DPCACHE_MIN_BYTES=4194304
+UNIT_VARIANT_load-test := small
+# As small as can be, for tests that look at every byte or fill the cache at once.
+UNIT_DEFS_tiny := -DPCACHE_SEG_BYTES=65536 -DPCACHE_MIN_SEGS=8 -DPCACHE_MIN_BYTES=544768
+UNIT_VARIANT_params-test := tiny
+UNIT_VARIANT_fault-test := tiny
+UNIT_VARIANT_media-test := tiny
+# It counts the stores to the medium.
+UNIT_LDFLAGS_media-test := -Wl,--wrap=port_pmem_store
+# Tests of the shim itself, without the engine.
+UNIT_SHIM_PROGRAMS := shim-test
+unit_variant = $(or $(UNIT_VARIANT_$(1)),full)
+
+UNIT_CFLAGS := $(SHIM_CFLAGS) -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
+	       -fno-sanitize-recover=undefined -Ikernel
+UNIT_LDLIBS := $(SHIM_LDLIBS) -lcrypto
+
+UNIT_SHIM_OBJS := $(patsubst %.c,$(U)/obj/%.o,$(SHIM_SRCS) $(SHIM_THREADS_SRCS))
+
+$(U)/obj/shim/%.o: shim/%.c | deps-build
+	@mkdir -p $(@D)
+	@$(CC) $(UNIT_CFLAGS) -MMD -c -o $@ $<
+
+# $(1): variant
+define unit_variant_rules
+$(U)/obj/$(1)/%.o: %.c | deps-build
+	@mkdir -p $$(@D)
+	@$$(CC) $$(UNIT_CFLAGS) $$(UNIT_DEFS_$(1)) -MMD -c -o $$@ $$<
+endef
+
+# $(1): program; what of it is not the shim's
+unit_srcs = $(UNIT_DIR)/$(1).c $(if $(filter $(1),$(UNIT_SHIM_PROGRAMS)),,$(UNIT_DIR)/host.c $(UNIT_ENGINE))
+
+# $(1): program, $(2): its variant
+define unit_program_rules
+$(U)/$(1): $(patsubst %.c,$(U)/obj/$(2)/%.o,$(call unit_srcs,$(1))) $(UNIT_SHIM_OBJS)
+	@$$(CC) $$(UNIT_CFLAGS) $$(UNIT_LDFLAGS_$(1)) -o $$@ $$^ $$(UNIT_LDLIBS)
+endef
+
+$(foreach v,$(sort $(foreach p,$(UNIT_PROGRAMS),$(call unit_variant,$(p)))),\
+	$(eval $(call unit_variant_rules,$(v))))
+$(foreach p,$(UNIT_PROGRAMS),$(eval $(call unit_program_rules,$(p),$(call unit_variant,$(p)))))
+
+-include $(shell find $(U) -name '*.d' 2>/dev/null)
+
+.PHONY: unit unit-fast unit-programs
+unit-programs: $(addprefix $(U)/,$(UNIT_PROGRAMS))
+
+# $(1): environment
+define unit_run
+@for p in $(UNIT_PROGRAMS); do \
+	$(1) timeout 900 $(U)/$$p || { echo "$$p: failed" >&2; exit 1; }; \
+done
+endef
+
+unit: unit-programs
+	$(call unit_run,)
+
+# The same in seconds: shorter loads.
+unit-fast: unit-programs
+	$(call unit_run,OPS=20000)
