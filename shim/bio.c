@@ -8,6 +8,7 @@
 #include <linux/blkdev.h>
 #include <linux/kernel.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #define BIO_MAGIC 0x6f6962e1
 #define BIO_DEAD 0xdead0b10
@@ -33,34 +34,118 @@ void shim_bio_check(const struct bio *bio, const char *what)
 		shim_bug("%s: not a bio, or freed", what);
 }
 
+/*
+ * Rescuers.  A task whose bios are only kept until it returns (see
+ * submit_bio_noacct()) must not wait for one of them to come back to the pool:
+ * before it waits, a work item takes those bios over and submits them.
+ */
+
+struct shim_rescuer {
+	spinlock_t lock;
+	struct bio_list bios;
+	struct workqueue_struct *wq;
+	struct work_struct work;
+};
+
+static void rescue(struct work_struct *work)
+{
+	struct shim_rescuer *r = container_of(work, struct shim_rescuer, work);
+	struct bio *bio;
+
+	for (;;) {
+		spin_lock(&r->lock);
+		bio = bio_list_pop(&r->bios);
+		spin_unlock(&r->lock);
+		if (!bio)
+			return;
+		submit_bio_noacct(bio);
+	}
+}
+
+static struct shim_rescuer *make_rescuer(void)
+{
+	struct shim_rescuer *r = kzalloc(sizeof(*r), GFP_KERNEL);
+
+	if (!r)
+		return NULL;
+	r->wq = alloc_workqueue("bioset", WQ_MEM_RECLAIM, 0);
+	if (!r->wq) {
+		kfree(r);
+		return NULL;
+	}
+	spin_lock_init(&r->lock);
+	INIT_WORK(&r->work, rescue);
+	return r;
+}
+
+static void free_rescuer(struct bio_set *bs)
+{
+	if (bs->shim_rescuer)
+		destroy_workqueue(bs->shim_rescuer->wq);
+	kfree(bs->shim_rescuer);
+	bs->shim_rescuer = NULL;
+}
+
+/* Hands the set's bios on one of the task's two lists over. */
+static void punt(struct bio_set *bs, struct bio_list *list)
+{
+	struct bio_list all = *list;
+	struct bio *bio;
+
+	bio_list_init(list);
+	while ((bio = bio_list_pop(&all)))
+		bio_list_add(bio->bi_pool == bs ? &bs->shim_rescuer->bios : list, bio);
+}
+
+static void *alloc_or_punt(struct bio_set *bs, mempool_t *pool, gfp_t gfp)
+{
+	struct bio_list *lists = current->bio_list;
+	struct shim_rescuer *r = bs->shim_rescuer;
+	void *p;
+
+	if (!r || !lists || (bio_list_empty(&lists[0]) && bio_list_empty(&lists[1])))
+		return mempool_alloc(pool, gfp);
+	p = mempool_alloc(pool, gfp & ~__GFP_DIRECT_RECLAIM);
+	if (p || !gfpflags_allow_blocking(gfp))
+		return p;
+	spin_lock(&r->lock);
+	punt(bs, &lists[0]);
+	punt(bs, &lists[1]);
+	spin_unlock(&r->lock);
+	queue_work(r->wq, &r->work);
+	return mempool_alloc(pool, gfp);
+}
+
 /* Pools */
 
 int bioset_init(struct bio_set *bs, unsigned int pool_size,
 		unsigned int front_pad, int flags)
 {
 	size_t bytes;
-	int ret;
 
 	memset(bs, 0, sizeof(*bs));
 	bs->front_pad = front_pad;
 	bs->shim_pad = ALIGN(front_pad, __alignof__(struct bio));
 	bs->flags = flags;
+	bs->shim_live = true;
 	bytes = bs->shim_pad + sizeof(struct bio) +
 		4 * sizeof(struct bio_vec);
 	/* No power of two is meant here, so round to get the alignment. */
-	ret = mempool_init_kmalloc_pool(&bs->bio_pool, pool_size,
-					ALIGN(bytes, 16));
-	if (ret)
-		return ret;
-	ret = mempool_init_kmalloc_pool(&bs->bvec_pool,
-					flags & BIOSET_NEED_BVECS ? pool_size : 0,
-					BIO_MAX_VECS * sizeof(struct bio_vec));
-	if (ret) {
-		mempool_exit(&bs->bio_pool);
-		return ret;
+	if (mempool_init_kmalloc_pool(&bs->bio_pool, pool_size,
+				      ALIGN(bytes, 16)) ||
+	    mempool_init_kmalloc_pool(&bs->bvec_pool,
+				      flags & BIOSET_NEED_BVECS ? pool_size : 0,
+				      BIO_MAX_VECS * sizeof(struct bio_vec)))
+		goto fail;
+	if (flags & BIOSET_NEED_RESCUER) {
+		bs->shim_rescuer = make_rescuer();
+		if (!bs->shim_rescuer)
+			goto fail;
 	}
-	bs->shim_live = true;
 	return 0;
+fail:
+	bioset_exit(bs);
+	return -ENOMEM;
 }
 
 void bioset_exit(struct bio_set *bs)
@@ -68,6 +153,7 @@ void bioset_exit(struct bio_set *bs)
 	if (!bs->shim_live)
 		return;
 	bs->shim_live = false;
+	free_rescuer(bs);
 	mempool_exit(&bs->bio_pool);
 	mempool_exit(&bs->bvec_pool);
 }
@@ -139,13 +225,13 @@ struct bio *bio_alloc_bioset(struct block_device *bdev, unsigned short nr_vecs,
 	if (nr_vecs > BIO_MAX_VECS ||
 	    (nr_vecs > 4 && !(bs->flags & BIOSET_NEED_BVECS)))
 		shim_bug("a bio_set is asked for %d vectors", nr_vecs);
-	p = mempool_alloc(&bs->bio_pool, gfp);
+	p = alloc_or_punt(bs, &bs->bio_pool, gfp);
 	if (!p)
 		return NULL;
 	bio = (struct bio *)((char *)p + bs->shim_pad);
 	vecs = inline_vecs(bio);
 	if (nr_vecs > 4) {
-		vecs = mempool_alloc(&bs->bvec_pool, gfp);
+		vecs = alloc_or_punt(bs, &bs->bvec_pool, gfp);
 		if (!vecs) {
 			mempool_free(p, &bs->bio_pool);
 			return NULL;

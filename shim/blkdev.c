@@ -151,7 +151,7 @@ static void pass_down(struct bio *bio)
 void submit_bio_noacct(struct bio *bio)
 {
 	struct task_struct *task = current;
-	struct bio_list list;
+	struct bio_list lists[2];
 
 	shim_bio_check(bio, "submit_bio");
 	if (!bio->bi_bdev)
@@ -162,19 +162,18 @@ void submit_bio_noacct(struct bio *bio)
 	if (!bio_passes(bio))
 		return;
 	if (task->bio_list) {
-		bio_list_add(task->bio_list, bio);
+		bio_list_add(&task->bio_list[0], bio);
 		return;
 	}
-	bio_list_init(&list);
-	task->bio_list = &list;
+	bio_list_init(&lists[0]);
+	task->bio_list = lists;
 	do {
-		struct bio_list later = list;
-
 		/* What this one brings goes before what was kept. */
-		bio_list_init(&list);
+		lists[1] = lists[0];
+		bio_list_init(&lists[0]);
 		pass_down(bio);
-		bio_list_merge(&list, &later);
-		bio = bio_list_pop(&list);
+		bio_list_merge(&lists[0], &lists[1]);
+		bio = bio_list_pop(&lists[0]);
 	} while (bio);
 	task->bio_list = NULL;
 }

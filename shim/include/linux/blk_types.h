@@ -112,6 +112,7 @@ struct bio_set {
 	int flags;
 	mempool_t bio_pool;
 	mempool_t bvec_pool;
+	struct shim_rescuer *shim_rescuer;
 	bool shim_live;
 };
 

@@ -35,7 +35,7 @@ struct task_struct {
 		unsigned char class;
 	} held[SHIM_MAX_HELD];
 
-	struct bio_list *bio_list;	/* of the submit_bio() in progress */
+	struct bio_list *bio_list;	/* two, of the submit_bio() in progress */
 	struct blk_plug *plug;
 	struct shim_worker *worker;
 
