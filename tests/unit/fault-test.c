@@ -350,8 +350,11 @@ static void bad_dirty_data(const char *options, bool poison)
 	}
 	write_sectors(&f, 1000, 20);
 	flush(&f);
+	/* No try to write it is under way then. */
+	CHECK_EQ(dm_host_suspend(f.h.md, false), 0);
 	spoil(&f, BAD, poison);
 	port_bdev_clear_faults(f.h.disk);
+	CHECK_EQ(dm_host_resume(f.h.md), 0);
 
 	CHECK_EQ(message(&f, "flush"), -EIO);
 	check_bad(&f, bad, bad_sectors);
@@ -432,9 +435,11 @@ static void test_much_bad_dirty_data(void)
 				flush(&f);
 		}
 		flush(&f);
+		CHECK_EQ(dm_host_suspend(f.h.md, false), 0);
 		for (u32 at = 0; at < 500; at += 5)
 			port_pmem_poison(f.h.pmem, place_of(&f, at, 1), 64);
 		port_bdev_clear_faults(f.h.disk);
+		CHECK_EQ(dm_host_resume(f.h.md), 0);
 		CHECK_EQ(message(&f, "flush"), -EIO);
 		CHECK_EQ(status(&f).dirty_sectors, 100);
 		check_idle(&f);
@@ -645,8 +650,10 @@ static void test_bad_kset_at_run_time(void)
 	}
 	st = status(&f);
 	CHECK_EQ(find_ksets(&f, st.key_tail[0], st.key_tail[1], ksets, ARRAY_SIZE(ksets)), 11);
+	CHECK_EQ(dm_host_suspend(f.h.md, false), 0);
 	port_pmem_poison(f.h.pmem, ksets[5].off + PCACHE_KSET_BYTES(1) - 1, 1);
 	port_bdev_clear_faults(f.h.disk);
+	CHECK_EQ(dm_host_resume(f.h.md), 0);
 	CHECK_EQ(message(&f, "flush"), -EIO);
 	AWAIT(!strcmp(status(&f).state, "fail"));
 	CHECK(host_logged("failed: a kset behind dirty_tail cannot be read"));

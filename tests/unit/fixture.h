@@ -51,6 +51,7 @@
  * @sectors: size of the backing device and of the target
  * @newest: of each sector, the version that was written last
  * @durable: of each sector, the version that no crash may go back behind
+ * @base: versions that are written from now on are above it
  * @buf: for BUF_SECTORS
  * @error: what the target said of the last table
  */
@@ -62,6 +63,7 @@ struct fixture {
 	u32 sectors;
 	u32 *newest;
 	u32 *durable;
+	u32 base;
 	void *buf;
 	char error[256];
 };
@@ -162,18 +164,24 @@ FIXTURE_FN u32 version_of(const void *buf, u32 sector)
 	return host_pattern_is(buf, sector, version) ? version : NO_VERSION;
 }
 
+FIXTURE_FN u32 next_version(const struct fixture *f, u32 sector)
+{
+	return max(f->newest[sector], f->base) + 1;
+}
+
 /* Puts the next version of each sector to @buf. */
 FIXTURE_FN void next_versions(struct fixture *f, void *buf, u32 sector, u32 n)
 {
 	for (u32 i = 0; i < n; i++)
-		host_pattern(buf + (i << SECTOR_SHIFT), sector + i, 1, f->newest[sector + i] + 1);
+		host_pattern(buf + (i << SECTOR_SHIFT), sector + i, 1,
+			     next_version(f, sector + i));
 }
 
 /* A write of new versions has ended well. */
 FIXTURE_FN void note_written(struct fixture *f, u32 sector, u32 n, bool fua)
 {
 	for (u32 i = sector; i < sector + n; i++) {
-		f->newest[i]++;
+		f->newest[i] = next_version(f, i);
 		if (fua)
 			f->durable[i] = f->newest[i];
 	}
@@ -243,20 +251,6 @@ FIXTURE_FN void check_disk(struct fixture *f)
 	check_content("backing device", f->disk, 0, f->sectors, f->newest, f->newest);
 }
 
-/* After a crash: each sector as of the last FLUSH or later; and that it is from now on. */
-FIXTURE_FN void check_after_crash(struct fixture *f)
-{
-	for (u32 at = 0; at < f->sectors; at += BUF_SECTORS) {
-		u32 n = min(f->sectors - at, BUF_SECTORS);
-
-		CHECK_EQ(try_read(f, at, n), 0);
-		check_content("after a crash", f->buf, at, n, f->durable, f->newest);
-		for (u32 i = 0; i < n; i++)
-			f->newest[at + i] = version_of(f->buf + (i << SECTOR_SHIFT), at + i);
-	}
-	memcpy(f->durable, f->newest, f->sectors * sizeof(u32));
-}
-
 /* Writes at random places, all of which must succeed. */
 FIXTURE_FN void random_writes(struct fixture *f, u32 times, u32 max_sectors)
 {
@@ -273,7 +267,7 @@ FIXTURE_FN void random_writes(struct fixture *f, u32 times, u32 max_sectors)
  * @lo: its first sector
  * @hi: behind its last one
  * @max_sectors: of one write
- * @writes: how many
+ * @writes: how many; may be lowered while it runs
  * @flush_every: a FLUSH after so many writes; 0: never
  * @done: how many writes have ended well so far
  * @seed: of its random numbers
@@ -306,7 +300,7 @@ FIXTURE_FN void run_writer(void *arg)
 	void *buf;
 
 	CHECK(!posix_memalign(&buf, PAGE_SIZE, w->max_sectors << SECTOR_SHIFT));
-	for (u32 i = 1; i <= w->writes; i++) {
+	for (u32 i = 1; i <= READ_ONCE(w->writes); i++) {
 		u32 n = 1 + host_below(&w->seed, w->max_sectors);
 		u32 at = w->lo + host_below(&w->seed, w->hi - w->lo - n + 1);
 

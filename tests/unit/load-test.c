@@ -3,10 +3,11 @@
  * A random load against a model that knows the version of each sector.
  *
  * Some tasks submit bursts: up to BURST requests that overlap, all in flight at
- * once, submitted by one task or by two at the same time. What may be read of a sector follows from which writes had ended before
- * which requests were submitted. The range of a burst is locked against the
- * other tasks, in stripes smaller than a stretch, so that tasks share shards of
- * the index and segments all the time.
+ * once, submitted by one task or by two at the same time. What may be read of a
+ * sector follows from which writes had ended before which requests were
+ * submitted. The range of a burst is locked against the other tasks, in stripes
+ * smaller than a stretch, so that tasks share shards of the index and segments
+ * all the time.
  *
  * The load goes in rounds, each with an attach of its own: other options, a look
  * at the whole device, messages, suspends in between; then what is on the
@@ -592,11 +593,13 @@ static u32 nr_ended;
 
 static void waited(void *data, int error)
 {
-	u32 at = __atomic_fetch_add(&nr_ended, 1, __ATOMIC_RELAXED);
+	static u32 next;
+	u32 at = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED);
 
 	CHECK(!error);
 	if (at < WAITING)
 		ended[at] = (unsigned long)data;
+	__atomic_fetch_add(&nr_ended, 1, __ATOMIC_RELEASE);
 }
 
 static void filled(void *data, int error)
@@ -650,14 +653,14 @@ static void test_order(void)
 	for (i = 0; i < WAITING; i++)
 		write_later(waiting, i);
 	usleep(20000);
-	CHECK_EQ(__atomic_load_n(&nr_ended, __ATOMIC_RELAXED), 0);
+	CHECK_EQ(__atomic_load_n(&nr_ended, __ATOMIC_ACQUIRE), 0);
 	host_read(&host, 0, sector, 1);
 	CHECK(host_pattern_is(sector, 0, model[0]));
 	port_bdev_hold(host.disk, false);
 	/* None of those that come now may overtake one that waits. */
 	for (; i < WAITING + LATER; i++)
 		write_later(waiting, i);
-	while (__atomic_load_n(&nr_ended, __ATOMIC_RELAXED) < WAITING + LATER)
+	while (__atomic_load_n(&nr_ended, __ATOMIC_ACQUIRE) < WAITING + LATER)
 		usleep(1000);
 	for (i = 0; i < WAITING; i++)
 		CHECK_EQ(ended[i], i);
