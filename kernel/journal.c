@@ -93,12 +93,13 @@ bool pcache_journal_append(struct pcache *pc, const struct pcache_extent *keys, 
 }
 
 /* Publishes what is durable now. */
-static void publish(struct pcache_journal *j, const struct pcache_pos *last, bool log_only)
+static void publish(struct pcache_journal *j, const struct pcache_pos *last, u32 keys)
 {
 	spin_lock(&j->lock);
 	j->durable = j->head;
+	j->durable_keys += keys;
 	j->last = *last;
-	j->last_is_log_only = log_only;
+	j->last_is_log_only = !keys;
 	spin_unlock(&j->lock);
 }
 
@@ -132,7 +133,7 @@ static int turn_to_new_segment(struct pcache *pc)
 	j->head.seg = seg;
 	j->head.off = 0;
 	j->head.ord++;
-	publish(j, &last, true);
+	publish(j, &last, 0);
 	return 0;
 }
 
@@ -168,7 +169,7 @@ static int commit_kset(struct pcache *pc, struct pcache_kset *ks)
 	j->next_number = pcache_number_after(j->next_number);
 	j->head.off += bytes;
 	j->head.ord++;
-	publish(j, &last, false);
+	publish(j, &last, ks->nr_keys);
 	return 0;
 }
 
@@ -480,6 +481,7 @@ void pcache_journal_places(struct pcache *pc, struct pcache_places *places)
 	places->dirty_tail = j->dirty_tail;
 	places->last = j->last;
 	places->durable = j->durable;
+	places->keys = j->durable_keys;
 	spin_unlock(&j->lock);
 }
 

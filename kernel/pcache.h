@@ -453,12 +453,14 @@ struct pcache_waiter {
  * @dirty_tail: keys before it are clean
  * @last: the last kset
  * @durable: behind it; nothing from here on is durable yet
+ * @keys: committed since the attach
  */
 struct pcache_places {
 	struct pcache_pos key_tail;
 	struct pcache_pos dirty_tail;
 	struct pcache_pos last;
 	struct pcache_pos durable;
+	u64 keys;
 };
 
 /**
@@ -475,6 +477,7 @@ struct pcache_places {
  * @dirty_tail: keys before it are clean; on the medium in both slots
  * @last: the last durable kset
  * @durable: behind it
+ * @durable_keys: how many have been committed since the attach
  * @last_is_log_only: @last is a LAST, or there is no kset at all
  * @head: where the next kset goes; the owner's
  * @next_number: of the next kset; the owner's
@@ -501,6 +504,7 @@ struct pcache_journal {
 	struct pcache_pos dirty_tail;
 	struct pcache_pos last;
 	struct pcache_pos durable;
+	u64 durable_keys;
 	bool last_is_log_only;
 	struct pcache_pos head;
 	u64 next_number;
@@ -697,7 +701,10 @@ struct pcache_range {
  * @nr_failed: how many did; may be more than @failed has room for
  * @in_flight: bios, and one for the submitter
  * @idle: completed when @in_flight becomes 0
+ * @own_keys: how many it has logged again
  * @lap_end: ord; since the log ended there, only unreadable data has been found
+ * @lap_keys: keys that others had committed by then
+ * @lapped_at: ord; when the log ended there, there was nothing but unreadable data
  * @stuck_at: ord; when the log ended there, all dirty data was unreadable
  * @pause_ms: the last one after an error; 0: there was none since it worked
  * @give_up: an error ends all waits
@@ -718,7 +725,10 @@ struct pcache_writeback {
 	u32 nr_failed;
 	atomic_t in_flight;
 	struct completion idle;
+	u64 own_keys;
 	u64 lap_end;
+	u64 lap_keys;
+	u64 lapped_at;
 	u64 stuck_at;
 	u32 pause_ms;
 	bool give_up;

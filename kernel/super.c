@@ -350,11 +350,29 @@ int pcache_super_load(struct pcache *pc, const char **error)
 	return check_backing(pc, error);
 }
 
-/* A super-block, all of its 24 bytes at once; durable on return. */
+/* Without its magic, one word, there is no super-block. */
+static void erase_super(struct pcache *pc)
+{
+	static const __le64 zero;
+
+	pmem_begin();
+	pmem_store(pc->media + PCACHE_SUPER_OFF + offsetof(struct pcache_media_super, magic),
+		   &zero, sizeof(zero));
+	pmem_end();
+}
+
+/* The magic comes last, so a power cut leaves no super-block or all of it. */
 static void store_super(struct pcache *pc, const struct pcache_media_super *sb)
 {
+	const u32 magic = offsetof(struct pcache_media_super, magic);
+	const u32 rest = magic + sizeof(sb->magic);
+	void *dst = pc->media + PCACHE_SUPER_OFF;
+
 	pmem_begin();
-	pmem_store(pc->media + PCACHE_SUPER_OFF, sb, sizeof(*sb));
+	pmem_store(dst, sb, magic);
+	pmem_store(dst + rest, (const void *)sb + rest, sizeof(*sb) - rest);
+	pmem_fence();
+	pmem_store(dst + magic, &sb->magic, sizeof(sb->magic));
 	pmem_end();
 }
 
@@ -459,7 +477,7 @@ void pcache_super_format(struct pcache *pc)
 	su->ext.state = cpu_to_le32(PCACHE_EXT_FORMATTING);
 	pcache_slots_write_both(&su->ext_slots, &su->ext);		/* F1 */
 
-	store_super(pc, &sb);						/* F2 */
+	erase_super(pc);						/* F2 */
 	pcache_slots_erase(&su->info_slots);				/* F3 */
 	pmem_begin();
 	pmem_store(pc->media + PCACHE_CTRL_OFF, zero_tails, sizeof(zero_tails));

@@ -44,6 +44,8 @@
 #define PAGE_RESERVE		(2 * BIO_PAGES)
 #define PAUSE_MIN_MS		200
 #define PAUSE_MAX_MS		30000
+/* With "fast" all that comes later can be written, and waits for the pause's end. */
+#define PAUSE_MAX_FAST_MS	1000
 
 /**
  * struct wb_bio - data on its way
@@ -303,9 +305,9 @@ static bool remember(struct pcache_tree *t, const struct pcache_extent *e)
 	return true;
 }
 
-/* Reads a piece of an extent and adds it to the bio; a bad one is remembered. */
-static bool write_piece(struct pcache *pc, const struct pcache_extent *e, struct wb_bio **open,
-			struct blk_plug *plug)
+/* Reads a piece of an extent and adds it to the bio. */
+static int write_piece(struct pcache *pc, const struct pcache_extent *e, struct wb_bio **open,
+		       struct blk_plug *plug)
 {
 	u32 bytes = e->sectors << SECTOR_SHIFT, vcnt;
 	struct bvec_iter iter = { .bi_size = bytes };
@@ -317,29 +319,44 @@ static bool write_piece(struct pcache *pc, const struct pcache_extent *e, struct
 	err = pcache_extent_copy_to_bio(pc, e, &(*open)->bio, iter);
 	if (!err) {
 		(*open)->sectors += e->sectors;
-		return true;
+		return 0;
 	}
-	pcache_extent_count_error(pc, e, err);
 	wb_shrink(*open, vcnt, bytes);
 	wb_submit(open);
-	return remember(&pc->wb.unreadable, e);
+	return err;
 }
 
-/* Writes the batch. False: without memory to remember what went wrong. */
+/*
+ * Writes the batch, and remembers what of it cannot be read: with CRCs as much as
+ * one covers; without, block by block where a longer piece has a media error.
+ *
+ * Returns false without memory to remember what went wrong.
+ */
 static bool write_batch(struct pcache *pc)
 {
 	struct wb_bio *open = NULL;
 	struct pcache_extent e, piece;
 	struct blk_plug plug;
 	bool good = true;
-	sector_t at = 0;
+	sector_t at = 0, single_to = 0;
 
 	wb_begin(&pc->wb);
 	blk_start_plug(&plug);
 	while (pcache_tree_first(&pc->wb.batch, at, &e)) {
+		int err;
+
 		piece = pcache_extent_part(&e, max(at, e.sector), pcache_extent_end(&e));
-		piece.sectors = min(piece.sectors, BIO_SECTORS);
-		good &= write_piece(pc, &piece, &open, &plug);
+		piece.sectors = min(piece.sectors,
+				    piece.sector < single_to ? pc->block_sectors : BIO_SECTORS);
+		err = write_piece(pc, &piece, &open, &plug);
+		if (err && !pc->data_crc && piece.sectors > pc->block_sectors) {
+			single_to = pcache_extent_end(&piece);
+			continue;
+		}
+		if (err) {
+			pcache_extent_count_error(pc, &piece, err);
+			good &= remember(&pc->wb.unreadable, &piece);
+		}
 		at = pcache_extent_end(&piece);
 	}
 	wb_submit(&open);
@@ -480,6 +497,7 @@ static int log_again(struct pcache *pc, const struct pcache_extent *e, bool spoi
 		r = pcache_log_extents(pc, sh, &part, 1, false, part_is_live, NULL);
 		if (r && r != -ESTALE)
 			return r;
+		pc->wb.own_keys += !r;
 		at = r ? part.sector : pcache_extent_end(&part);
 	}
 }
@@ -619,31 +637,39 @@ static int move_bad_on(struct pcache *pc)
 }
 
 /*
- * Is everything that is dirty unreadable? Known when a round has nothing else
- * and reaches the end, or when for a whole lap through the log (all that was
- * durable when it began) nothing else was found. Then only new keys help.
+ * Is everything that is dirty unreadable? Known when a round has nothing else and
+ * reaches the end, or after a lap: since the log ended at @lap_end nothing else
+ * was found, and nobody else has logged anything. Then only new keys help.
  *
- * Where room is short a lap is made all the same after each change of the log:
- * clean keys that reclaim could pass may stand behind the unreadable ones.
+ * Where room is short a lap is made all the same: clean keys that reclaim could
+ * pass may stand behind the unreadable ones.
  */
-static bool nothing_but_bad(struct pcache *pc, const struct round *rd, u64 durable)
+static bool nothing_but_bad(struct pcache *pc, const struct round *rd,
+			    const struct pcache_places *at)
 {
 	struct pcache_writeback *w = &pc->wb;
-	bool stuck;
+	bool room_is_short = pcache_io_waiting(pc) || pcache_segs_few(pc);
+	u64 durable = at->durable.ord, others = at->keys - w->own_keys;
 
 	if (rd->written || !rd->unreadable) {
 		w->lap_end = 0;
 		return false;
 	}
-	stuck = durable == w->stuck_at || (w->lap_end && rd->from.ord >= w->lap_end) ||
-		(rd->to.ord >= durable && !pcache_io_waiting(pc) && !pcache_segs_few(pc));
-	if (stuck) {
+	if (w->lap_end && rd->from.ord >= w->lap_end) {
+		if (others == w->lap_keys)
+			w->lapped_at = durable;
+		w->lap_end = 0;
+	}
+	if (w->lapped_at == durable || (rd->to.ord >= durable && !room_is_short)) {
 		w->stuck_at = durable;
 		w->lap_end = 0;
-	} else if (!w->lap_end) {
-		w->lap_end = durable;
+		return true;
 	}
-	return stuck;
+	if (!w->lap_end) {
+		w->lap_end = durable;
+		w->lap_keys = others;
+	}
+	return false;
 }
 
 /* One round. @held: dirty_tail stays where it is, because of an earlier one. */
@@ -662,7 +688,7 @@ static enum outcome run_round(struct pcache *pc, struct round *rd, bool held)
 		return ROUND_FAILED;
 	if (held || (rd->unwritten && pc->ordered))
 		return ROUND_HELD;
-	if (nothing_but_bad(pc, rd, at.durable.ord))
+	if (nothing_but_bad(pc, rd, &at))
 		return ROUND_STUCK;
 	if ((rd->unreadable || rd->unwritten) && move_bad_on(pc))
 		return ROUND_FAILED;
@@ -696,13 +722,14 @@ static bool same_epoch_goes_on(struct pcache *pc, struct pcache_pos to)
 
 static void pause_after_error(struct pcache *pc)
 {
+	u32 pause_max = pc->ordered ? PAUSE_MAX_MS : PAUSE_MAX_FAST_MS;
 	struct pcache_writeback *w = &pc->wb;
 
 	if (!w->pause_ms) {
 		pcache_err(pc, "write-back failed; data stays dirty, tries go on");
 		pcache_event(pc);
 	}
-	w->pause_ms = clamp(w->pause_ms * 2, PAUSE_MIN_MS, PAUSE_MAX_MS);
+	w->pause_ms = clamp(w->pause_ms * 2, PAUSE_MIN_MS, pause_max);
 	if (READ_ONCE(w->give_up))
 		finish_waiters(pc, U64_MAX, -EIO);
 	if (!READ_ONCE(w->stop))

@@ -255,6 +255,49 @@ static void test_one_bad_sector(void)
 }
 
 /*
+ * What is written while a read of the same sectors is on its way to the backing
+ * device is not replaced by what that read brings.
+ */
+static void note_end(void *data, int error)
+{
+	CHECK_EQ(error, 0);
+	WRITE_ONCE(*(bool *)data, true);
+}
+
+static void test_void_fills(void)
+{
+	for_each_variant(v) {
+		struct fixture f;
+		void *buf;
+
+		fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+		CHECK(!posix_memalign(&buf, PAGE_SIZE, 60 << SECTOR_SHIFT));
+		attach(&f, *v);
+		for (u32 i = 0; i < 50; i++) {
+			u32 at = 40 * i, n = 1 + rnd(40);
+			bool ended = false;
+
+			port_bdev_hold(f.h.disk, true);
+			dm_host_rw_async(dm_host_bdev(f.h.md), REQ_OP_READ, at, buf, 40, note_end,
+					 &ended);
+			write_sectors(&f, at + rnd(40 - n + 1), n);
+			if (i % 3 == 0)
+				flush(&f);
+			port_bdev_hold(f.h.disk, false);
+			AWAIT(READ_ONCE(ended));
+			check_range(&f, at, 40);
+		}
+		detach(&f);
+		attach(&f, "");
+		check_all(&f);
+		check_clean(&f);
+		detach(&f);
+		free(buf);
+		fixture_close(&f);
+	}
+}
+
+/*
  * Media errors in data
  */
 
@@ -344,7 +387,11 @@ static void bad_dirty_data(const char *options, bool poison)
 		/* The key is what can be verified: it is bad as a whole. */
 		bad = BAD - 1;
 		bad_sectors = 3;
-		write_sectors(&f, bad, bad_sectors);
+		/* The end of a segment would make two keys of it. */
+		do
+			write_sectors(&f, bad, bad_sectors);
+		while (place_of(&f, bad + 2, f.newest[bad + 2]) !=
+		       place_of(&f, bad, f.newest[bad]) + 2 * SECTOR_SIZE);
 	} else {
 		write_sectors(&f, BAD - 20, 40);
 	}
@@ -923,6 +970,34 @@ static void test_alloc_at_attach(void)
 	fixture_close(&f);
 }
 
+/* The same while a format is under way, which can be repeated then. */
+static void test_alloc_at_format(void)
+{
+	u32 failed = 0, nr = 0;
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	do {
+		memset(f.media, 0, f.media_bytes);
+		f.h.md = dm_host_create("short of memory");
+		CHECK(!dm_host_load(f.h.md, "0 2048 pcache pmem0 vda", false, NULL, 0));
+		allocs_left = ++nr;
+		port_set_alloc_failure(fail_one);
+		failed += dm_host_resume(f.h.md) == -ENOMEM;
+		port_set_alloc_failure(NULL);
+		CHECK(!dm_host_resume(f.h.md));
+		write_sectors(&f, rnd(SMALL_SECTORS - 8), 8);
+		CHECK_EQ(message(&f, "flush"), 0);
+		check_range(&f, 0, 100);
+		detach(&f);
+	} while (allocs_left <= 0);
+	CHECK(failed > 2, "%u failed, %u tried", failed, nr);
+	attach(&f, "2 format never");
+	check_clean(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
 static void test_alloc_at_run_time(void)
 {
 	const struct writer how = { .max_sectors = 40, .writes = 250, .flush_every = 11 };
@@ -938,7 +1013,7 @@ static void test_alloc_at_run_time(void)
 			port_set_alloc_failure(fail_some);
 			start_writers(&f, w, 2, &how);
 			for (u32 i = 0; i < 100; i++)
-				CHECK_EQ(try_read(&f, rnd(SMALL_SECTORS), 1), 0);
+				CHECK_EQ(try_read(&f, rnd(SMALL_SECTORS - 40), 40), 0);
 			join_writers(w, 2);
 			port_set_alloc_failure(NULL);
 			check_all(&f);
@@ -956,6 +1031,7 @@ static const struct test_case cases[] = {
 	{ "flush_errors", test_flush_errors },
 	{ "read_errors", test_read_errors },
 	{ "one_bad_sector", test_one_bad_sector },
+	{ "void_fills", test_void_fills },
 	{ "bad_clean_data", test_bad_clean_data },
 	{ "bad_dirty_data", test_bad_dirty_data },
 	{ "much_bad_dirty_data", test_much_bad_dirty_data },
@@ -970,6 +1046,7 @@ static const struct test_case cases[] = {
 	{ "flush_on_suspend", test_flush_on_suspend },
 	{ "removal", test_removal },
 	{ "alloc_at_attach", test_alloc_at_attach },
+	{ "alloc_at_format", test_alloc_at_format },
 	{ "alloc_at_run_time", test_alloc_at_run_time },
 };
 

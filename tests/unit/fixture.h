@@ -269,6 +269,7 @@ FIXTURE_FN void random_writes(struct fixture *f, u32 times, u32 max_sectors)
  * @max_sectors: of one write
  * @writes: how many; may be lowered while it runs
  * @flush_every: a FLUSH after so many writes; 0: never
+ * @fua_every: one in so many writes has FUA; 0: none
  * @done: how many writes have ended well so far
  * @seed: of its random numbers
  * @task: it
@@ -280,6 +281,7 @@ struct writer {
 	u32 max_sectors;
 	u32 writes;
 	u32 flush_every;
+	u32 fua_every;
 	u32 done;
 	struct host_random seed;
 	struct task_struct *task;
@@ -303,10 +305,12 @@ FIXTURE_FN void run_writer(void *arg)
 	for (u32 i = 1; i <= READ_ONCE(w->writes); i++) {
 		u32 n = 1 + host_below(&w->seed, w->max_sectors);
 		u32 at = w->lo + host_below(&w->seed, w->hi - w->lo - n + 1);
+		bool fua = w->fua_every && i % w->fua_every == 0;
 
 		next_versions(f, buf, at, n);
-		CHECK_EQ(dm_host_rw(dm_host_bdev(f->h.md), REQ_OP_WRITE, at, buf, n), 0);
-		note_written(f, at, n, false);
+		CHECK_EQ(dm_host_rw(dm_host_bdev(f->h.md), REQ_OP_WRITE | (fua ? REQ_FUA : 0), at,
+				    buf, n), 0);
+		note_written(f, at, n, fua);
 		WRITE_ONCE(w->done, i);
 		if (w->flush_every && i % w->flush_every == 0)
 			writer_flush(w);
@@ -427,6 +431,7 @@ FIXTURE_FN int run_cases(const char *program, const struct test_case *cases, u32
 			 u32 seconds, int argc, char **argv)
 {
 	u64 seed = host_env("SEED", (u64)(host_seconds() * 1e6));
+	u32 passed = 0;
 
 	host_begin(program);
 	printf("%s: seed %llu\n", program, (unsigned long long)seed);
@@ -445,10 +450,12 @@ FIXTURE_FN int run_cases(const char *program, const struct test_case *cases, u32
 		cases[i].run();
 		alarm(0);
 		CHECK_EQ(shim_warnings(), 0);
+		passed++;
 		if (getenv("VERBOSE"))
 			fprintf(stderr, "%s: %s: %.2f s\n", program, case_running,
 				host_seconds() - begun);
 	}
+	printf("%u passed, 0 failed\n", passed);
 	return host_end();
 }
 

@@ -148,10 +148,10 @@ static void test_bad_devices(void)
 	refuse_line("0 2048 pcache small vda", false,
 		    "Cache device is too small (512 MiB at least)");
 	refuse_line("0 2048 pcache pmem0 big", false,
-		    "Logical block sizes: the backing device's must be at most a page, and not smaller than the cache device's");
+		    "Logical block sizes: the backing device's must be at most 4096, and not smaller than the cache device's");
 	f.h.pmem->queue.limits.logical_block_size = 4096;
 	refuse_line("0 2048 pcache pmem0 vda", false,
-		    "Logical block sizes: the backing device's must be at most a page, and not smaller than the cache device's");
+		    "Logical block sizes: the backing device's must be at most 4096, and not smaller than the cache device's");
 	f.h.pmem->queue.limits.logical_block_size = 512;
 	refuse_line("0 2049 pcache pmem0 vda", false, "Table is longer than the backing device");
 	f.h.disk->nr_sectors = 1ULL << 48;

@@ -20,7 +20,7 @@ UNIT_VARIANT_params-test := tiny
 UNIT_VARIANT_fault-test := tiny
 UNIT_VARIANT_media-test := tiny
 # It counts the stores to the medium.
-UNIT_LDFLAGS_media-test := -Wl,--wrap=port_pmem_store
+UNIT_LDFLAGS_media-test := -Wl,--wrap=port_pmem_store,--wrap=port_pmem_fence
 # Tests of the shim itself, without the engine.
 UNIT_SHIM_PROGRAMS := shim-test
 unit_variant = $(or $(UNIT_VARIANT_$(1)),full)

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# Sourced first by every test that runs in the machine. A command that fails
+# ends the test, unless its status is asked for.
+set -Eeuo pipefail
+trap 'fail "line $LINENO: $BASH_COMMAND: status $?"' ERR
+
+# The name that create_cache gives a device when it is not told another.
+NAME=fast
+DEV=/dev/mapper/$NAME
+
+# The words of the status line, behind start, length and target.
+STATUS_WORDS=(sb_flags seg_total cache_segs segs_used gc_percent cache_flags
+	key_head dirty_tail key_tail cache_mode access check dirty_sectors
+	cached_sectors read_hits read_partial_hits read_misses writes
+	write_overwrites fills bypasses discards flushes space_waits
+	writeback_sectors writeback_errors media_errors crc_errors
+	reclaimed_segments second_chances)
+
+say() {
+	echo "[$SECONDS s] $*"
+}
+
+fail() {
+	trap - ERR
+	echo "FAIL: $*"
+	dmsetup status 2>&1 || true
+	exit 1
+}
+
+# equal WHAT GOT WANTED
+equal() {
+	[ "$2" = "$3" ] || fail "$1 is '$2', expected '$3'"
+}
+
+# at_least WHAT GOT WANTED
+at_least() {
+	[ "$2" -ge "$3" ] || fail "$1 is $2, expected at least $3"
+}
+
+# refused COMMAND...: it must fail.
+refused() {
+	! "$@" >/dev/null 2>&1 || fail "'$*' worked, expected it to be refused"
+}
+
+# create_cache [OPTION WORDS OF THE TABLE LINE]; CACHE and BACKING may name
+# other devices than the machine's, CREATE_ARGS options of dmsetup.
+create_cache() {
+	local backing=${BACKING:-$DISK}
+	# shellcheck disable=SC2086 # a list of words
+	dmsetup create $NAME ${CREATE_ARGS-} --table \
+		"0 $(blockdev --getsz "$backing") pcache ${CACHE:-$PMEM} $backing${*:+ $*}"
+}
+
+remove_cache() {
+	dmsetup remove "${1:-$NAME}"
+}
+
+message() {
+	dmsetup message $NAME 0 "$@"
+}
+
+flush_cache() {
+	message flush
+}
+
+# status WORD: one word of the status line.
+status() {
+	local i line
+	line=$(dmsetup status $NAME)
+	# shellcheck disable=SC2206 # a list of words
+	local words=($line)
+	for i in "${!STATUS_WORDS[@]}"; do
+		if [ "${STATUS_WORDS[i]}" = "$1" ]; then
+			echo "${words[i + 3]}"
+			return
+		fi
+	done
+	fail "the status line has no word $1"
+}
+
+# After this, logged looks at what the kernel logs from now on.
+log_mark() {
+	LOG_MARK="test: mark $RANDOM$RANDOM"
+	echo "$LOG_MARK" >/dev/kmsg
+}
+
+# What the kernel logged since log_mark.
+new_log() {
+	dmesg | sed "1,/$LOG_MARK/d"
+}
+
+# logged TEXT: it must have, or in a moment.
+logged() {
+	local i
+	for ((i = 0; i < 30; i++)); do
+		# Not grep -q: it would leave, and so fail, the command before it.
+		if new_log | grep -F -- "$1" >/dev/null; then
+			return
+		fi
+		sleep 0.1
+	done
+	fail "the kernel's log should have '$1', but has: $(new_log | tail -n 5)"
+}
+
+# sum FILE [MIB]: a checksum of it, or of its beginning.
+sum() {
+	forget_pages "$1"
+	./blk sum "$@"
+}
+
+# same FILE FILE [MIB]: they, or their beginnings, must be the same.
+same() {
+	local diff
+	forget_pages "$1"
+	forget_pages "$2"
+	diff=$(./blk same "$@") || fail "$diff"
+}
+
+# wait_until SECONDS COMMAND...: until it succeeds.
+wait_until() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ $SECONDS -lt $end ] || fail "'$*' did not come true in time"
+		sleep 0.1
+	done
+}
+
+# Drops what the page cache holds of a device: others have written to it.
+forget_pages() {
+	[ ! -b "$1" ] || blockdev --flushbufs "$1"
+}

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Swap on the target, with a cache that is smaller than the swap space and much
+# too little memory: it must neither stop nor fail to allocate (vm/run looks for
+# the latter in the kernel's log), and what comes back must be what went.
+#
+# vm: --memory 352M --pmem-size 512M --disk-size 1G --timeout 150
+# files: blk
+. ./lib.sh
+
+pages() {
+	awk -v name="$1" '$1 == name { print $2 }' /proc/vmstat
+}
+
+create_cache writeback true
+mkswap -q $DEV >/dev/null
+swapon $DEV
+say "memory: $(awk '/MemAvailable/ { print int($2 / 1024) }' /proc/meminfo) MiB available"
+# Much more than that, read back and verified all the time.
+stress-ng --quiet --vm 3 --vm-bytes 420M --vm-method incdec --vm-keep --verify \
+	--timeout ${SECONDS_OF_LOAD:-25} >/tmp/stress 2>&1 || fail "stress-ng: $(tail /tmp/stress)"
+say "status: $(dmsetup status $NAME)"
+say "swapped out $(pages pswpout) pages, in $(pages pswpin)"
+at_least "pages that went out" "$(pages pswpout)" 30000
+at_least "pages that came in" "$(pages pswpin)" 5000
+equal "crc_errors" "$(status crc_errors)" 0
+swapoff $DEV
+flush_cache
+remove_cache
