@@ -270,12 +270,14 @@ void pcache_destroy(struct pcache *pc)
 /* Formats as planned, and loads what that made. */
 static int format_and_load(struct pcache *pc)
 {
+	enum pcache_format asked = pc->options.format;
 	const char *error = NULL;
 	int r;
 
 	pcache_super_format(pc);
 	pc->options.format = PCACHE_FORMAT_NEVER;
 	r = load(pc, &error);
+	pc->options.format = asked == PCACHE_FORMAT_FORCE ? PCACHE_FORMAT_AUTO : asked;
 	if (!r)
 		return 0;
 	pcache_err(pc, "just formatted, and yet: %s", error);

@@ -91,6 +91,12 @@ static bool parse_format(const char *value, struct pcache_options *o)
 	return true;
 }
 
+/* "force" is for once, and "auto" goes without saying. */
+static int print_format(struct pcache *pc, char *buf, size_t bytes)
+{
+	return pc->options.format == PCACHE_FORMAT_NEVER ? scnprintf(buf, bytes, "never") : 0;
+}
+
 static bool parse_backing_id(const char *value, struct pcache_options *o)
 {
 	const char *c;
@@ -120,7 +126,7 @@ static const struct option options[] = {
 	{ "writeback_order", PCACHE_OPT_ORDER, "ordered or fast",
 	  parse_order, NULL, print_order },
 	{ "format", PCACHE_OPT_FORMAT, "auto, never or force",
-	  parse_format, NULL, NULL },
+	  parse_format, NULL, print_format },
 	{ "backing_id", PCACHE_OPT_BACKING_ID, "1 to 63 printable characters without space and backslash",
 	  parse_backing_id, NULL, print_backing_id },
 };

@@ -361,6 +361,7 @@ static void test_pieces(void)
 	detach(&f);
 	f.h.pmem->dax->max_run = 0;
 	attach(&f, "2 format never");
+	CHECK(strstr(table_line(&f), " format never"));
 	check_all(&f);
 	detach(&f);
 	fixture_close(&f);

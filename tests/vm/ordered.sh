@@ -51,7 +51,7 @@ sync -f /mnt
 flush_cache
 dmsetup message logged 0 mark made
 first=$(./replay-log count $DISK2)
-./numbered epochs /dev/mapper/blocks $MIB 500 >history &
+./numbered epochs /dev/mapper/blocks $MIB 350 >history &
 fs_load 60
 wait $!
 umount /mnt
@@ -65,7 +65,7 @@ dmsetup remove logged
 count=$(./replay-log count $DISK2)
 say "recorded: $count entries, the file system is there after $first;" \
 	"$(wc -l <history) numbered writes"
-at_least "recorded entries" "$count" $((first + 500))
+at_least "recorded entries" "$count" $((first + 300))
 
 # check SCRATCH: a disk, after a power cut.
 check() {
