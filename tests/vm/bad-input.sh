@@ -3,7 +3,7 @@
 # Bad arguments, devices, sizes and media: each is refused with its message, and
 # nothing on the media has changed. vm/run looks for the kernel's complaints.
 #
-# vm: --pmem-size 544M --disk-size 128M --timeout 120
+# vm: --pmem-size 544M --disk-size 128M --timeout 300
 # files: blk
 . ./lib.sh
 

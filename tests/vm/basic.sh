@@ -3,7 +3,7 @@
 # The target's interface: both table forms, table line, status, messages, what
 # removal keeps, read-only tables, suspend and resume, 4096-byte blocks.
 #
-# vm: --disk-size 256M --timeout 100
+# vm: --disk-size 256M --timeout 300
 # files: blk
 . ./lib.sh
 

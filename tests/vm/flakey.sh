@@ -4,7 +4,7 @@
 # back. Nothing is lost, all is written in the end, and status, log and events
 # tell of it.
 #
-# vm: --pmem-size 512M --disk-size 256M --timeout 120
+# vm: --pmem-size 512M --disk-size 256M --timeout 300
 # files: blk
 # variant ordered: --env ORDER=ordered
 # variant fast: --env ORDER=fast

@@ -4,7 +4,7 @@
 # flushed and removed, and the backing device must hold what was read through
 # the target.
 #
-# vm: --pmem-size 512M --disk-size 512M --timeout 150
+# vm: --pmem-size 512M --disk-size 512M --timeout 300
 # files: blk
 # variant ext4: --env FS=ext4 --env CRC=false
 # variant ext4-crc: --env FS=ext4 --env CRC=true

@@ -5,7 +5,7 @@
 # for 30 seconds.
 #
 # files: blk numbered
-# vm: --pmem-size 512M --disk-size 1G --memory 512M --timeout 200
+# vm: --pmem-size 512M --disk-size 1G --memory 512M --timeout 300
 # variant 1cpu: --cpus 1
 # variant 2cpu: --cpus 2
 # variant 4cpu: --cpus 4

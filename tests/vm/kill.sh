@@ -3,7 +3,7 @@
 # The part of kill-test that runs in the machine: attaches, checks what the last
 # kill left, and writes until the next one. LAST=yes: only checks.
 #
-# vm: --pmem-size 512M --disk-size 256M --timeout 60
+# vm: --pmem-size 512M --disk-size 256M --timeout 120
 # files: numbered
 # variant plain: --env CRC=false
 # variant crc: --env CRC=true

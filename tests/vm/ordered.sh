@@ -9,7 +9,7 @@
 #
 # With ORDER=fast in the environment this has to fail: a test of the test.
 #
-# vm: --memory 1G --pmem-size 512M --disk-size 96M --disk2-size 1500M --timeout 150
+# vm: --memory 1G --pmem-size 512M --disk-size 96M --disk2-size 1500M --timeout 300
 # files: numbered replay-log blk
 # variant plain: --env CRC=false
 # variant crc: --env CRC=true

@@ -3,7 +3,7 @@
 # The target is removed and the module unloaded, 50 times: under load by force,
 # right after it, and with a removal that waits for the load's end.
 #
-# vm: --pmem-size 512M --disk-size 256M --timeout 150
+# vm: --pmem-size 512M --disk-size 256M --timeout 300
 # files: numbered
 . ./lib.sh
 
@@ -13,6 +13,10 @@ seq=1
 
 is_gone() {
 	! dmsetup info $NAME >/dev/null 2>&1
+}
+
+has_writers() {
+	[ "$(dmsetup info -c --noheadings -o open $NAME)" -gt 0 ]
 }
 
 reload_module() {
@@ -35,6 +39,7 @@ for ((i = 1; i <= TIMES; i++)); do
 	fi
 	./numbered write $DEV $MIB $seq 20 >new-acks 2>/dev/null &
 	load=$!
+	wait_until 20 has_writers
 	seq=$((seq + 100000))
 	sleep 0.$((RANDOM % 3 + 1))
 	refused dmsetup remove $NAME

@@ -4,7 +4,7 @@
 # too little memory: it must neither stop nor fail to allocate (vm/run looks for
 # the latter in the kernel's log), and what comes back must be what went.
 #
-# vm: --memory 352M --pmem-size 512M --disk-size 1G --timeout 150
+# vm: --memory 352M --pmem-size 512M --disk-size 1G --timeout 300
 # files: blk
 . ./lib.sh
 
