@@ -7,10 +7,14 @@
  *	blk same FILE FILE [MIB]	do both (or their beginnings) say the same?
  *	blk write FILE COPY MIB COUNT MAX_KIB SEED
  *		COUNT random writes to the first MIB of FILE, and the same to COPY
- *	blk poke FILE OFFSET BYTES VALUE
- *		store a little-endian number of 1 to 8 bytes
- *	blk seal FILE OFFSET BYTES
- *		store the CRC of a structure of a cache, which begins with it
+ *	blk edit FILE [poke OFFSET BYTES VALUE | seal OFFSET BYTES]...
+ *		poke: store a little-endian number of 1 to 8 bytes
+ *		seal: store the CRC of a structure of a cache, which begins with it
+ *	blk restore FILE COPY PAGE...
+ *		bring pages of 4096 bytes back from a copy
+ *	blk memory MIB PROCESSES ROUNDS
+ *		processes that share so much memory change all pages in each round
+ *		and check what they held
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,6 +24,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define CHUNK	(1 << 20)
@@ -188,17 +194,16 @@ static uint8_t *read_block(int fd, const char *path, uint64_t at, size_t bytes, 
 	return block;
 }
 
-static int cmd_poke(char **argv)
+static void poke(int fd, char **argv)
 {
-	uint64_t at = strtoull(argv[3], NULL, 0), value = strtoull(argv[5], NULL, 0);
-	uint32_t bytes = atoi(argv[4]), in, i;
-	int fd = open_file(argv[2], O_RDWR);
-	uint8_t *block = read_block(fd, argv[2], at, bytes, &in);
+	uint64_t at = strtoull(argv[1], NULL, 0), value = strtoull(argv[3], NULL, 0);
+	uint32_t bytes = atoi(argv[2]), in, i;
+	uint8_t *block = read_block(fd, "poke", at, bytes, &in);
 
 	for (i = 0; i < bytes; i++)
 		block[in + i] = value >> (8 * i);
-	write_all(fd, argv[2], block, 4096, at - in);
-	return 0;
+	write_all(fd, "poke", block, 4096, at - in);
+	free(block);
 }
 
 static uint32_t crc32c(uint32_t crc, const uint8_t *p, size_t bytes)
@@ -213,18 +218,90 @@ static uint32_t crc32c(uint32_t crc, const uint8_t *p, size_t bytes)
 	return crc;
 }
 
-static int cmd_seal(char **argv)
+static void seal(int fd, char **argv)
 {
-	uint64_t at = strtoull(argv[3], NULL, 0);
-	uint32_t bytes = atoi(argv[4]), in, crc, i;
-	int fd = open_file(argv[2], O_RDWR);
-	uint8_t *block = read_block(fd, argv[2], at, bytes, &in);
+	uint64_t at = strtoull(argv[1], NULL, 0);
+	uint32_t bytes = atoi(argv[2]), in, crc, i;
+	uint8_t *block = read_block(fd, "seal", at, bytes, &in);
 
 	crc = crc32c(0x3b15a, block + in + 4, bytes - 4);
 	for (i = 0; i < 4; i++)
 		block[in + i] = crc >> (8 * i);
-	write_all(fd, argv[2], block, 4096, at - in);
+	write_all(fd, "seal", block, 4096, at - in);
+	free(block);
+}
+
+static int cmd_edit(int argc, char **argv)
+{
+	int fd = open_file(argv[2], O_RDWR), i = 3;
+
+	while (i < argc) {
+		if (!strcmp(argv[i], "poke") && i + 3 < argc) {
+			poke(fd, argv + i);
+			i += 4;
+		} else if (!strcmp(argv[i], "seal") && i + 2 < argc) {
+			seal(fd, argv + i);
+			i += 3;
+		} else {
+			die("edit: expected poke or seal, found %s", argv[i]);
+		}
+	}
 	return 0;
+}
+
+static int cmd_restore(int argc, char **argv)
+{
+	int fd = open_file(argv[2], O_RDWR), copy = open_file(argv[3], O_RDONLY), i;
+	uint8_t *block = chunk_memory();
+
+	for (i = 4; i < argc; i++) {
+		uint64_t at = strtoull(argv[i], NULL, 10) * 4096;
+
+		if (pread(copy, block, 4096, at) != 4096)
+			die("%s: read at %llu: %m", argv[3], (unsigned long long)at);
+		write_all(fd, argv[2], block, 4096, at);
+	}
+	return 0;
+}
+
+/* One process of "memory". */
+static void change_memory(uint32_t pages, uint32_t rounds)
+{
+	uint64_t *mem = mmap(NULL, (size_t)pages * 4096, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint32_t round, i;
+
+	if (mem == MAP_FAILED)
+		die("no memory");
+	for (round = 0; round < rounds; round++) {
+		/* The stride has no divisor in common with any number of pages here. */
+		for (i = 0; i < pages; i++) {
+			uint64_t page = (uint64_t)i * 1000003 % pages, *p = mem + page * 512;
+			uint64_t was = round ? page * 0x9e3779b97f4a7c15 + round : 0;
+
+			if (p[0] != was || p[511] != was || p[page % 512] != was)
+				die("page %llu holds %llx in round %u, expected %llx",
+				    (unsigned long long)page, (unsigned long long)p[0], round,
+				    (unsigned long long)was);
+			p[0] = p[511] = p[page % 512] = page * 0x9e3779b97f4a7c15 + round + 1;
+		}
+	}
+}
+
+static int cmd_memory(char **argv)
+{
+	uint32_t processes = atoi(argv[3]), i;
+	int status, bad = 0;
+
+	for (i = 0; i < processes; i++) {
+		if (!fork()) {
+			change_memory(atoi(argv[2]) * 256 / processes, atoi(argv[4]));
+			exit(0);
+		}
+	}
+	while (wait(&status) > 0)
+		bad |= status;
+	return bad ? 1 : 0;
 }
 
 int main(int argc, char **argv)
@@ -235,9 +312,11 @@ int main(int argc, char **argv)
 		return cmd_same(argc, argv);
 	if (argc > 2 && !strcmp(argv[1], "write"))
 		return cmd_write(argc, argv);
-	if (argc == 6 && !strcmp(argv[1], "poke"))
-		return cmd_poke(argv);
-	if (argc == 5 && !strcmp(argv[1], "seal"))
-		return cmd_seal(argv);
-	die("expected sum, same, write, poke or seal");
+	if (argc > 3 && !strcmp(argv[1], "edit"))
+		return cmd_edit(argc, argv);
+	if (argc > 4 && !strcmp(argv[1], "restore"))
+		return cmd_restore(argc, argv);
+	if (argc == 5 && !strcmp(argv[1], "memory"))
+		return cmd_memory(argv);
+	die("expected sum, same, write, edit, restore or memory");
 }

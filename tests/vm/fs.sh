@@ -36,7 +36,7 @@ stress-ng --quiet --temp-path /mnt --timeout 5 --verify \
 	--fallocate-bytes 8M --dentry 1 --dentries 64 >/tmp/stress 2>&1 || fail "stress-ng: $(tail /tmp/stress)"
 
 say "fio with verify"
-fio --name=verify --directory=/mnt --size=24M --rw=randwrite --bsrange=512-128k \
+fio --name=verify --directory=/mnt --size=$(work 24M 6M) --rw=randwrite --bsrange=512-128k \
 	--blockalign=512 --direct=1 --ioengine=libaio --iodepth=8 --numjobs=2 \
 	--verify=crc32c --verify_fatal=1 --fsync=64 --randseed=7 --group_reporting \
 	--output=/tmp/fio || fail "fio: $(tail -n 30 /tmp/fio)"

@@ -15,7 +15,7 @@
 # variant crc: --env CRC=true
 . ./lib.sh
 
-POINTS=12
+POINTS=$(work 12 5)
 MIB=32	# of the disk is for numbered blocks, the rest for the file system
 
 make_stack() {
@@ -51,8 +51,8 @@ sync -f /mnt
 flush_cache
 dmsetup message logged 0 mark made
 first=$(./replay-log count $DISK2)
-./numbered epochs /dev/mapper/blocks $MIB 350 >history &
-fs_load 60
+./numbered epochs /dev/mapper/blocks $MIB $(work 350 80) >history &
+fs_load $(work 60 20)
 wait $!
 umount /mnt
 say "status: $(dmsetup status $NAME)"
@@ -65,7 +65,7 @@ dmsetup remove logged
 count=$(./replay-log count $DISK2)
 say "recorded: $count entries, the file system is there after $first;" \
 	"$(wc -l <history) numbered writes"
-at_least "recorded entries" "$count" $((first + 300))
+at_least "recorded entries" "$count" $((first + $(work 300 50)))
 
 # check SCRATCH: a disk, after a power cut.
 check() {

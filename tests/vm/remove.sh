@@ -7,7 +7,7 @@
 # files: numbered
 . ./lib.sh
 
-TIMES=50
+TIMES=$(work 50 12)
 MIB=64
 seq=1
 
@@ -33,7 +33,7 @@ echo -n >acks
 for ((i = 1; i <= TIMES; i++)); do
 	create_cache 4 gc_percent 10 writeback_order \
 		$( ((i % 2)) && echo fast || echo ordered)
-	if [ $((i % 10)) = 0 ]; then
+	if [ $((i % $(work 10 4))) = 0 ]; then
 		./numbered verify $DEV $MIB acks >found || fail "$(cat found)"
 		grep verified found
 	fi
