@@ -70,9 +70,9 @@ test_data() {
 	say "random writes, read back"
 	create_cache 4 data_crc true format force
 	dd if=$DISK of=$REFERENCE bs=1M count=$MIB status=none
-	random_writes 5000
+	random_writes $(work 800 60)
 	holds $DEV
-	at_least "writes" "$(status writes)" 150
+	at_least "writes" "$(status writes)" 60
 	at_least "read_hits" "$(status read_hits)" 1
 	at_least "cached_sectors" "$(status cached_sectors)" "$(status dirty_sectors)"
 	equal "crc_errors" "$(status crc_errors)" 0

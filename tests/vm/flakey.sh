@@ -10,7 +10,7 @@
 # variant fast: --env ORDER=fast
 . ./lib.sh
 
-MIB=64
+MIB=$(work 64 16)
 SEED=1
 sectors=$(blockdev --getsz $DISK)
 
