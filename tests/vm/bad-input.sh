@@ -129,15 +129,15 @@ BACKING=/dev/mapper/backing create_cache
 dmsetup load backing --table "0 $sectors error"
 dmsetup suspend --noflush backing
 dmsetup resume backing
+# So many writes from a block on, quickly: what waits is committed on its own.
 put() {
-	dd if=/dev/urandom of=$DEV bs=4k count=1 seek="$1" oflag=direct status=none
+	dd if=/dev/urandom of=$DEV bs=4k count="$2" seek="$1" oflag=direct status=none
 }
-put 1
+put 1 1
 sync $DEV
-put 2
-put 3
+put 2 2
 sync $DEV
-put 4
+put 4 1
 sync $DEV
 equal "key_head" "$(status key_head)" 0:$((64 + 104 + 64))
 remove_cache
