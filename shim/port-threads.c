@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,7 +191,30 @@ void port_task_adopt(struct task_struct *task)
 {
 }
 
-/* Failing allocations */
+/* Memory, and allocations that fail */
+
+void *port_mem_get(size_t size, size_t align)
+{
+	void *p;
+
+	if (align <= 16)
+		p = malloc(size);
+	else if (posix_memalign(&p, align, size))
+		p = NULL;
+	if (!p)
+		shim_bug("no memory for %zu bytes", size);
+	return p;
+}
+
+void port_mem_put(void *p)
+{
+	free(p);
+}
+
+size_t port_mem_size(const void *p)
+{
+	return malloc_usable_size((void *)p);
+}
 
 static bool (*alloc_failure)(gfp_t gfp, size_t size);
 

@@ -40,8 +40,11 @@
  * counts from 1970.  A virtual clock may stand still until all tasks are
  * parked.
  *
- * Memory.  port_alloc_fails() is asked before each allocation that may fail:
- * true makes it fail.  It is never asked with __GFP_NOFAIL.
+ * Memory.  port_mem_get() gives memory, aligned as asked (to a power of two of
+ * at least 16), or ends the program; port_mem_put() takes it back, and
+ * port_mem_size() says how much may be used.  port_alloc_fails() is asked before
+ * each allocation of the kernel's that may fail: true makes it fail.  It is
+ * never asked with __GFP_NOFAIL.
  *
  * Persistent memory.  port_pmem_store() stores past the caches (it may do so
  * in any order of the 8-byte words), port_pmem_flush() begins to write cached
@@ -87,6 +90,9 @@ u64 port_now_ns(void);
 u64 port_real_ns(void);
 void port_random(void *buf, size_t len);
 
+void *port_mem_get(size_t size, size_t align);
+void port_mem_put(void *p);
+size_t port_mem_size(const void *p);
 bool port_alloc_fails(gfp_t gfp, size_t size);
 
 void port_bio_submit(struct bio *bio);

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Memory.  Every object is one of malloc()'s, so that AddressSanitizer sees
+ * Memory.  Every object is one of the back end's, so that AddressSanitizer sees
  * where each begins and ends; what is counted is what is out.  Sizes that are
  * a power of two are aligned to themselves, as the kernel promises.
  */
-#include <malloc.h>
 #include <stdarg.h>
-#include <stdlib.h>
 
 #include <linux/bitmap.h>
 #include <linux/kernel.h>
@@ -53,14 +51,9 @@ static void *get_memory(size_t size, size_t align, gfp_t gfp)
 
 	if (shim_alloc_check(gfp, size))
 		return NULL;
-	if (align <= 16)
-		p = malloc(size);
-	else if (posix_memalign(&p, align, size))
-		p = NULL;
-	if (!p)
-		return NULL;
+	p = port_mem_get(size, align);
 	if (gfp & __GFP_ZERO)
-		memset(p, 0, malloc_usable_size(p));
+		memset(p, 0, port_mem_size(p));
 	count(1);
 	return p;
 }
@@ -68,7 +61,7 @@ static void *get_memory(size_t size, size_t align, gfp_t gfp)
 static void put_memory(const void *p)
 {
 	count(-1);
-	free((void *)p);
+	port_mem_put((void *)p);
 }
 
 static size_t natural_align(size_t size)
@@ -95,7 +88,7 @@ void kfree(const void *p)
 
 size_t ksize(const void *p)
 {
-	return ZERO_OR_NULL_PTR(p) ? 0 : malloc_usable_size((void *)p);
+	return ZERO_OR_NULL_PTR(p) ? 0 : port_mem_size(p);
 }
 
 void *krealloc(const void *p, size_t size, gfp_t gfp)
@@ -206,8 +199,7 @@ void *__vmalloc(unsigned long size, gfp_t gfp)
 	p = get_memory(size, PAGE_SIZE, gfp);
 	if (!p)
 		return NULL;
-	a = malloc(sizeof(*a));
-	BUG_ON(!a);
+	a = port_mem_get(sizeof(*a), 16);
 	a->start = p;
 	a->size = size;
 	port_lock(&area_lock, true);
@@ -238,7 +230,7 @@ void vfree(const void *addr)
 		shim_bug("vfree() of what vmalloc() did not give");
 	list_del(&a->link);
 	port_unlock(&area_lock);
-	free(a);
+	port_mem_put(a);
 	put_memory(addr);
 }
 

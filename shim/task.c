@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Tasks, sleeping, wait queues and completions. */
-#include <stdlib.h>
-
 #include <linux/atomic.h>
 #include <linux/bug.h>
 #include <linux/completion.h>
@@ -48,15 +46,15 @@ static void run_spawned(void *arg)
 
 	spawn->fn(spawn->arg);
 	shim_task_exit_check(current);
-	free(spawn);
+	port_mem_put(spawn);
 }
 
 struct task_struct *shim_spawn(const char *name, void (*fn)(void *), void *arg)
 {
-	struct task_struct *task = calloc(1, sizeof(*task));
-	struct spawn *spawn = malloc(sizeof(*spawn));
+	struct task_struct *task = port_mem_get(sizeof(*task), 64);
+	struct spawn *spawn = port_mem_get(sizeof(*spawn), 16);
 
-	BUG_ON(!task || !spawn);
+	memset(task, 0, sizeof(*task));
 	name_task(task, name);
 	*spawn = (struct spawn) { .task = task, .fn = fn, .arg = arg };
 	port_task_start(task, run_spawned, spawn);
@@ -66,7 +64,7 @@ struct task_struct *shim_spawn(const char *name, void (*fn)(void *), void *arg)
 void shim_join(struct task_struct *task)
 {
 	port_task_join(task);
-	free(task);
+	port_mem_put(task);
 }
 
 /* Sleeping */

@@ -15,12 +15,12 @@
  * of an item, is left with a number up to the one that it found.
  */
 #include <stdarg.h>
-#include <stdlib.h>
 
 #include <linux/bug.h>
 #include <linux/kernel.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <shim/host.h>
@@ -95,8 +95,8 @@ static void need_worker(void)
 	}
 	if (nr_workers == MAX_WORKERS)
 		return;
-	w = calloc(1, sizeof(*w));
-	BUG_ON(!w);
+	w = port_mem_get(sizeof(*w), 16);
+	memset(w, 0, sizeof(*w));
 	INIT_LIST_HEAD(&w->idle);
 	INIT_LIST_HEAD(&w->mine);
 	list_add_tail(&w->all, &workers);
@@ -274,7 +274,7 @@ void shim_workers_stop(void)
 	port_unlock(&lock);
 	list_for_each_entry_safe(w, next, &gone, all) {
 		shim_join(w->task);
-		free(w);
+		port_mem_put(w);
 	}
 	port_lock(&lock, true);
 	nr_workers = 0;
@@ -293,8 +293,8 @@ struct workqueue_struct *alloc_workqueue(const char *fmt, unsigned int flags,
 	might_sleep();
 	if (shim_alloc_check(GFP_KERNEL, sizeof(*wq)))
 		return NULL;
-	wq = calloc(1, sizeof(*wq));
-	BUG_ON(!wq);
+	wq = port_mem_get(sizeof(*wq), 16);
+	memset(wq, 0, sizeof(*wq));
 	va_start(args, max_active);
 	vscnprintf(wq->name, sizeof(wq->name), fmt, args);
 	va_end(args);
@@ -316,7 +316,7 @@ void destroy_workqueue(struct workqueue_struct *wq)
 	list_del(&wq->all);
 	wq->magic = 0;
 	port_unlock(&lock);
-	free(wq);
+	port_mem_put(wq);
 }
 
 static struct port_lock system_lock;
