@@ -704,7 +704,7 @@ struct pcache_range {
  * @own_keys: how many it has logged again
  * @lap_end: ord; since the log ended there, only unreadable data has been found
  * @lap_keys: keys that others had committed by then
- * @lapped_at: ord; when the log ended there, there was nothing but unreadable data
+ * @lapped: up to @lap_keys there is nothing but unreadable data
  * @stuck_at: ord; when the log ended there, all dirty data was unreadable
  * @pause_ms: the last one after an error; 0: there was none since it worked
  * @give_up: an error ends all waits
@@ -728,9 +728,9 @@ struct pcache_writeback {
 	u64 own_keys;
 	u64 lap_end;
 	u64 lap_keys;
-	u64 lapped_at;
 	u64 stuck_at;
 	u32 pause_ms;
+	bool lapped;
 	bool give_up;
 	bool stop;
 };

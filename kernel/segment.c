@@ -357,13 +357,37 @@ u32 pcache_segs_free_dead(struct pcache *pc)
 	return freed;
 }
 
+static bool heads_have_room(struct pcache *pc)
+{
+	bool have = false;
+	u32 i;
+
+	for (i = 0; i < pc->segs.nr_heads; i++) {
+		struct pcache_head *h = &pc->segs.heads[i];
+
+		spin_lock(&h->lock);
+		have |= h->seg != PCACHE_NO_SEG;
+		spin_unlock(&h->lock);
+	}
+	return have;
+}
+
 /**
  * pcache_segs_for_bad_data() - Is there room in the log for bad data?
- * @pc: cache
+ * @pc: cache; its keys have just been committed
+ *
+ * What the log may still need is left to it: a segment to move on into, and what
+ * keys for the rest of the data heads' room take. Of what was reserved for the log
+ * some may be in use by now; but writes wait only when no head has room, so that
+ * in the end there is room here.
  */
 bool pcache_segs_for_bad_data(struct pcache *pc)
 {
-	return READ_ONCE(pc->segs.nr_free) > reserved_for_log(&pc->segs);
+	u32 keep = 1;
+
+	if (heads_have_room(pc))
+		keep += DIV_ROUND_UP(pc->segs.nr_heads, 8);
+	return READ_ONCE(pc->segs.nr_free) > keep;
 }
 
 /**

@@ -488,8 +488,6 @@ static int log_again(struct pcache *pc, const struct pcache_extent *e, bool spoi
 		spin_unlock(&sh->lock);
 		if (!live)
 			return 0;
-		if (!pcache_segs_for_bad_data(pc))
-			return -ENOSPC;
 		if (pc->data_crc)
 			part.crc = crc_for_new_key(pc, &part, spoil);
 		part.key_delta = 0;
@@ -621,11 +619,18 @@ static void waiters_move_on(struct pcache *pc)
 	spin_unlock(&j->lock);
 }
 
-/* Logs again what is unreadable or, with "fast", was not written. */
+/*
+ * Logs again what is unreadable or, with "fast", was not written. The keys that are
+ * not committed yet go first: then it is known how much room the log still needs.
+ */
 static int move_bad_on(struct pcache *pc)
 {
-	int r = log_tree_again(pc, &pc->wb.unreadable, true);
+	int r = pcache_journal_sync(pc);
 
+	if (!r && !pcache_segs_for_bad_data(pc))
+		r = -ENOSPC;
+	if (!r)
+		r = log_tree_again(pc, &pc->wb.unreadable, true);
 	if (!r)
 		r = log_tree_again(pc, &pc->wb.unwritten, false);
 	/* dirty_tail passes the old keys: the new ones are durable before. */
@@ -639,7 +644,8 @@ static int move_bad_on(struct pcache *pc)
 /*
  * Is everything that is dirty unreadable? Known when a round has nothing else and
  * reaches the end, or after a lap: since the log ended at @lap_end nothing else
- * was found, and nobody else has logged anything. Then only new keys help.
+ * was found, and nobody else has logged anything. Then only new keys help; the
+ * log itself may grow, by a LAST or by what was logged again.
  *
  * Where room is short a lap is made all the same: clean keys that reclaim could
  * pass may stand behind the unreadable ones.
@@ -653,14 +659,15 @@ static bool nothing_but_bad(struct pcache *pc, const struct round *rd,
 
 	if (rd->written || !rd->unreadable) {
 		w->lap_end = 0;
+		w->lapped = false;
 		return false;
 	}
 	if (w->lap_end && rd->from.ord >= w->lap_end) {
-		if (others == w->lap_keys)
-			w->lapped_at = durable;
+		w->lapped = others == w->lap_keys;
 		w->lap_end = 0;
 	}
-	if (w->lapped_at == durable || (rd->to.ord >= durable && !room_is_short)) {
+	w->lapped &= others == w->lap_keys;
+	if (w->lapped || (rd->to.ord >= durable && !room_is_short)) {
 		w->stuck_at = durable;
 		w->lap_end = 0;
 		return true;
