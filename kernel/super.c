@@ -47,6 +47,28 @@ static bool media_is_zero(struct pcache *pc, u64 off, u32 bytes)
 }
 
 /*
+ * Is the device blank? The very first store of a format, that of the extension
+ * block, may have been torn: it can be recognised by its magic, or is in words that
+ * come before and behind that.
+ */
+static bool media_is_blank(struct pcache *pc)
+{
+	u32 at = 0, slot;
+
+	for (slot = 0; slot < 2; slot++) {
+		u32 off = PCACHE_EXT_OFF + slot * PCACHE_EXT_STRIDE;
+		struct pcache_media_ext ext;
+
+		if (!media_is_zero(pc, at, off - at) ||
+		    !pmem_read(&ext, pc->media + off, sizeof(ext)) ||
+		    (ext.magic && le64_to_cpu(ext.magic) != PCACHE_EXT_MAGIC))
+			return false;
+		at = off + sizeof(ext);
+	}
+	return media_is_zero(pc, at, BLANK_BYTES - at);
+}
+
+/*
  * Is what stands in an info slot zero, or part of what a format writes there?
  * Words of 8 bytes get to the medium whole.
  */
@@ -132,7 +154,7 @@ static int load_unformatted(struct pcache *pc, const char **error)
 		*error = "Cache device is not formatted, and format is never";
 		return -EINVAL;
 	}
-	if (media_is_zero(pc, 0, BLANK_BYTES))
+	if (media_is_blank(pc))
 		return pcache_super_plan_format(pc, error);
 	if (have_ext && format_was_cut_short(pc, segs, ext.tag))
 		return pcache_super_plan_format(pc, error);
