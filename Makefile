@@ -62,6 +62,7 @@ deps-build deps-vm deps-debug: deps-%:
 include shim/shim.mk
 include tests/unit/unit.mk
 include tests/vm/vm.mk
+include sim/sim.mk
 
 .PHONY: test
 test:

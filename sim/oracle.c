@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What each sector may hold.
+ *
+ * Every write has a number, and each of its sectors is filled with words that follow
+ * from the number and the sector: so what is read names the write that it came from,
+ * and a mixture is seen.  For each write the oracle keeps when it began, when it
+ * ended, and from when on it is durable (a FLUSH that began after its end has ended,
+ * or it had FUA and has ended).  Then, for a sector:
+ *
+ * - A read that began at B and ended at E may give a write that began before E, unless
+ *   another one surely followed it before B: one that began after the first had ended,
+ *   and had itself ended before B.
+ * - After a power cut it may hold any write, acknowledged or not, unless a durable one
+ *   surely followed it.  What is then read becomes durable; all else is lost.
+ * - Once a read met no write under way, later reads give the same until the next write.
+ * - The backing device alone, in the order that is promised: if it holds a write that
+ *   began at X, it holds nothing that was surely followed by a write which was durable
+ *   before X.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/blkdev.h>
+#include <linux/kernel.h>
+#include <shim/sim.h>
+
+#include "oracle.h"
+
+#define MAX_WRITES 20000
+#define MAX_ENTRIES 200000
+#define NEVER U64_MAX
+#define NONE U32_MAX
+#define WORDS (SECTOR_SIZE / 8)
+#define MIX 0x9e3779b97f4a7c15ULL
+
+struct write {
+	u64 sector;
+	u32 sectors;
+	u64 begin, end, durable;
+	bool failed;
+};
+
+/* One sector of one write. */
+struct entry {
+	u32 write;
+	u32 older;		/* entry of the same sector */
+	u64 kept;		/* when a power cut left it, and so made it durable */
+	bool lost;		/* by a power cut */
+	bool dead;		/* and surely newer than what was found then */
+};
+
+struct sector {
+	u32 newest;		/* entry */
+	u32 seen;		/* entry that a quiet read gave; NONE: no such read */
+	u64 seen_at;
+	bool unsure;		/* it could not be read after the last power cut */
+};
+
+static struct {
+	u64 first;
+	u32 sectors;
+	u64 now;
+	struct write write[MAX_WRITES];
+	u32 nr_writes;
+	struct entry entry[MAX_ENTRIES];
+	u32 nr_entries;
+	struct sector sector[ORACLE_MAX_SECTORS];
+	u32 open[MAX_WRITES];	/* writes that are not durable and did not fail */
+	u32 nr_open;
+	char error[300];
+} o;
+
+static struct sector *sector_at(u64 sector)
+{
+	return &o.sector[sector - o.first];
+}
+
+static struct write *write_of(const struct entry *e)
+{
+	return &o.write[e->write];
+}
+
+static void add_entry(u64 sector, u32 write)
+{
+	struct sector *s = sector_at(sector);
+
+	if (o.nr_entries == MAX_ENTRIES) {
+		fprintf(stderr, "oracle: too many writes\n");
+		abort();
+	}
+	o.entry[o.nr_entries] = (struct entry) {
+		.write = write, .older = s->newest, .kept = NEVER,
+	};
+	s->newest = o.nr_entries++;
+	s->seen = NONE;
+}
+
+void oracle_new(u64 first_sector, u32 sectors)
+{
+	o.first = first_sector;
+	o.sectors = sectors;
+	o.now = 1;
+	o.nr_entries = 0;
+	o.nr_open = 0;
+	o.nr_writes = 1;
+	o.write[0] = (struct write) { .sector = first_sector, .sectors = sectors };
+	for (u32 i = 0; i < sectors; i++) {
+		o.sector[i].newest = NONE;
+		o.sector[i].unsure = false;
+		add_entry(first_sector + i, 0);
+	}
+}
+
+/* Content */
+
+static u64 first_word(u32 write, u64 sector)
+{
+	return (u64)write << 32 | (u32)sector;
+}
+
+void oracle_fill(void *buf, u32 write, u64 sector, u32 sectors)
+{
+	u64 *p = buf;
+
+	for (u32 s = 0; s < sectors; s++, p += WORDS) {
+		u64 word = first_word(write, sector + s);
+
+		for (u32 i = 0; i < WORDS; i++)
+			p[i] = word ^ (i * MIX);
+	}
+}
+
+static bool is_zero(const u64 *p)
+{
+	u64 any = 0;
+
+	for (u32 i = 0; i < WORDS; i++)
+		any |= p[i];
+	return !any;
+}
+
+/* The number of the write that a sector's content is of; NONE: it is of none. */
+static u32 content_of(const void *buf, u64 sector)
+{
+	const u64 *p = buf;
+	u64 word = p[0], wrong = 0;
+
+	for (u32 i = 0; i < WORDS; i++)
+		wrong |= p[i] ^ word ^ (i * MIX);
+	if (!wrong && (u32)word == (u32)sector && word >> 32 && word >> 32 < o.nr_writes)
+		return word >> 32;
+	return is_zero(p) ? 0 : NONE;
+}
+
+static const char *describe(const void *buf)
+{
+	static char text[120];
+	const u64 *p = buf;
+	u32 i;
+
+	for (i = 1; i < WORDS && (p[i] ^ p[0]) == i * MIX; i++)
+		;
+	if (is_zero(p))
+		return "zeroes";
+	snprintf(text, sizeof(text), "%swrite %u of sector %u", i < WORDS ? "torn: " : "",
+		 (u32)(p[0] >> 32), (u32)p[0]);
+	if (i < WORDS)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text),
+			 ", from word %u on write %u of sector %u", i,
+			 (u32)((p[i] ^ (i * MIX)) >> 32), (u32)(p[i] ^ (i * MIX)));
+	return text;
+}
+
+static const char *wrong(const char *what, const void *buf, u64 sector, const char *why)
+{
+	snprintf(o.error, sizeof(o.error), "%s, sector %llu: %s; %s", what,
+		 (unsigned long long)sector, describe(buf), why);
+	return o.error;
+}
+
+static struct entry *find(u64 sector, u32 write)
+{
+	u32 i;
+
+	for (i = sector_at(sector)->newest; i != NONE; i = o.entry[i].older)
+		if (o.entry[i].write == write)
+			return &o.entry[i];
+	return NULL;
+}
+
+/* Writes and flushes */
+
+u64 oracle_now(void)
+{
+	return ++o.now;
+}
+
+u32 oracle_write_begin(u64 sector, u32 sectors)
+{
+	u32 write = o.nr_writes++;
+
+	if (write == MAX_WRITES) {
+		fprintf(stderr, "oracle: too many writes\n");
+		abort();
+	}
+	o.write[write] = (struct write) {
+		.sector = sector, .sectors = sectors, .begin = ++o.now, .end = NEVER,
+		.durable = NEVER,
+	};
+	for (u32 i = 0; i < sectors; i++)
+		add_entry(sector + i, write);
+	o.open[o.nr_open++] = write;
+	return write;
+}
+
+static void close_write(u32 write)
+{
+	for (u32 i = 0; i < o.nr_open; i++)
+		if (o.open[i] == write) {
+			o.open[i] = o.open[--o.nr_open];
+			return;
+		}
+}
+
+void oracle_write_end(u32 write, bool failed, bool fua)
+{
+	struct write *w = &o.write[write];
+
+	w->end = ++o.now;
+	w->failed = failed;
+	if (fua && !failed)
+		w->durable = w->end;
+	if (fua || failed)
+		close_write(write);
+}
+
+void oracle_flush_end(u64 begin)
+{
+	u64 now = ++o.now;
+
+	for (u32 i = 0; i < o.nr_open; ) {
+		struct write *w = &o.write[o.open[i]];
+
+		if (w->end > begin) {
+			i++;
+			continue;
+		}
+		w->durable = now;
+		o.open[i] = o.open[--o.nr_open];
+	}
+}
+
+/* Reads */
+
+static u64 durable_at(const struct entry *e)
+{
+	return min(write_of(e)->durable, e->kept);
+}
+
+/* It may not have been done. */
+static bool is_doubtful(const struct entry *e)
+{
+	return write_of(e)->failed && e->kept == NEVER;
+}
+
+/* Did another write, over by @time (by @durable: durable), surely follow this one? */
+static const struct write *follower(const struct sector *s, const struct entry *e, u64 time,
+				    bool durable)
+{
+	u64 end = write_of(e)->end;
+
+	for (u32 i = s->newest; i != NONE; i = o.entry[i].older) {
+		const struct entry *other = &o.entry[i];
+		const struct write *w = write_of(other);
+
+		if (other == e || other->lost || is_doubtful(other) || w->begin < end)
+			continue;
+		if ((durable ? durable_at(other) : w->end) <= time)
+			return w;
+	}
+	return NULL;
+}
+
+static bool under_way(const struct sector *s, u64 since)
+{
+	for (u32 i = s->newest; i != NONE; i = o.entry[i].older)
+		if (write_of(&o.entry[i])->end > since)
+			return true;
+	return false;
+}
+
+static const char *followed(const struct write *w)
+{
+	static char text[80];
+
+	snprintf(text, sizeof(text), "write %u has followed it",
+		 (u32)(w - o.write));
+	return text;
+}
+
+static const char *read_one(u64 begin, const void *buf, u64 sector)
+{
+	struct sector *s = sector_at(sector);
+	struct entry *e = find(sector, content_of(buf, sector));
+	const struct write *w;
+
+	if (!e)
+		return wrong("read", buf, sector, "nobody ever wrote that there");
+	if (e->lost)
+		return wrong("read", buf, sector, "it was gone after a power cut");
+	if (s->unsure)
+		return NULL;
+	w = follower(s, e, begin, false);
+	if (w)
+		return wrong("read", buf, sector, followed(w));
+	if (s->seen != NONE && s->seen != e - o.entry && begin >= s->seen_at)
+		return wrong("read", buf, sector, "an earlier read gave something else");
+	if (!under_way(s, begin)) {
+		s->seen = e - o.entry;
+		s->seen_at = o.now;
+	}
+	return NULL;
+}
+
+const char *oracle_read(u64 begin, const void *buf, u64 sector, u32 sectors)
+{
+	for (u32 i = 0; i < sectors; i++) {
+		const char *error = read_one(begin, buf + i * SECTOR_SIZE, sector + i);
+
+		if (error)
+			return error;
+	}
+	return NULL;
+}
+
+/* Power cuts */
+
+void oracle_crash(void)
+{
+	u64 now = ++o.now;
+
+	for (u32 i = 0; i < o.nr_open; i++) {
+		struct write *w = &o.write[o.open[i]];
+
+		if (w->end == NEVER) {
+			w->end = now;
+			w->failed = true;
+		}
+	}
+	o.nr_open = 0;
+	for (u32 i = 0; i < o.sectors; i++)
+		o.sector[i].seen = NONE;
+}
+
+static const char *recovered_one(const void *buf, u64 sector)
+{
+	struct entry *e = find(sector, content_of(buf, sector));
+	const struct write *w;
+
+	if (!e)
+		return wrong("after a power cut", buf, sector, "nobody ever wrote that there");
+	if (e->lost)
+		return wrong("after a power cut", buf, sector, "an earlier one took it away");
+	w = follower(sector_at(sector), e, NEVER - 1, true);
+	if (w)
+		return wrong("after a power cut", buf, sector, followed(w));
+	return NULL;
+}
+
+const char *oracle_recovered(const void *buf, u64 sector, u32 sectors)
+{
+	for (u32 i = 0; i < sectors; i++) {
+		const char *error = recovered_one(buf + i * SECTOR_SIZE, sector + i);
+
+		if (error)
+			return error;
+	}
+	return NULL;
+}
+
+static void settle_one(struct sector *s, struct entry *e)
+{
+	e->kept = min(e->kept, o.now);
+	for (u32 k = s->newest; k != NONE; k = o.entry[k].older) {
+		struct entry *other = &o.entry[k];
+
+		if (other == e)
+			continue;
+		other->dead |= !other->lost && write_of(other)->begin >= write_of(e)->end;
+		other->lost = true;
+	}
+	s->seen = e - o.entry;
+	s->seen_at = o.now;
+}
+
+void oracle_settle(const void *buf, const bool *known)
+{
+	o.now++;
+	for (u32 i = 0; i < o.sectors; i++) {
+		u64 sector = o.first + i;
+
+		o.sector[i].unsure = !known[i];
+		if (known[i])
+			settle_one(&o.sector[i],
+				   find(sector, content_of(buf + i * SECTOR_SIZE, sector)));
+	}
+}
+
+/* The backing device alone */
+
+const char *oracle_disk(const u8 *(*content)(u64 sector), bool ordered)
+{
+	static struct entry *found[ORACLE_MAX_SECTORS];
+	u64 newest = 0;
+
+	for (u32 i = 0; i < o.sectors; i++) {
+		const u8 *buf = content(o.first + i);
+
+		found[i] = find(o.first + i, content_of(buf, o.first + i));
+		if (!found[i])
+			return wrong("backing device", buf, o.first + i,
+				     "nobody ever wrote that there");
+		if (found[i]->dead)
+			return wrong("backing device", buf, o.first + i,
+				     "a power cut took it away, before it was durable");
+		newest = max(newest, write_of(found[i])->begin);
+	}
+	for (u32 i = 0; ordered && i < o.sectors; i++) {
+		const struct entry *e = found[i];
+
+		for (u32 k = o.sector[i].newest; k != NONE; k = o.entry[k].older) {
+			const struct entry *other = &o.entry[k];
+
+			if (other == e || other->dead || is_doubtful(other) ||
+			    write_of(other)->begin < write_of(e)->end ||
+			    durable_at(other) > newest)
+				continue;
+			return wrong("backing device alone", content(o.first + i), o.first + i,
+				     "it holds a write of a later epoch, but not this sector's before");
+		}
+	}
+	return NULL;
+}
+
+const char *oracle_disk_is_newest(const u8 *(*content)(u64 sector))
+{
+	for (u32 i = 0; i < o.sectors; i++) {
+		const char *error = read_one(o.now, content(o.first + i), o.first + i);
+
+		if (error)
+			return error;
+	}
+	return NULL;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What each sector may hold; oracle.c tells how that is known. */
+#ifndef SIM_ORACLE_H
+#define SIM_ORACLE_H
+
+#include <linux/types.h>
+
+#define ORACLE_MAX_SECTORS 1024
+
+/* Forgets all; every sector of the window holds zeroes, durably. */
+void oracle_new(u64 first_sector, u32 sectors);
+
+/*
+ * A write: each has a number, from which its content follows. With an error, or
+ * when a power cut meets it, it may have been done in part.
+ */
+u32 oracle_write_begin(u64 sector, u32 sectors);
+void oracle_write_end(u32 write, bool failed, bool fua);
+void oracle_fill(void *buf, u32 write, u64 sector, u32 sectors);
+
+/* A FLUSH; the time of its begin is handed to its end. */
+u64 oracle_now(void);
+void oracle_flush_end(u64 begin);
+
+/*
+ * A read that was begun at @begin has just ended: NULL when @buf is what may be
+ * there, otherwise a text that says what is wrong.
+ */
+const char *oracle_read(u64 begin, const void *buf, u64 sector, u32 sectors);
+
+/* The power goes. What was under way may have been done or not. */
+void oracle_crash(void);
+/* May a sector hold this after the crash? */
+const char *oracle_recovered(const void *buf, u64 sector, u32 sectors);
+/*
+ * What is in @buf (of all sectors) is what there is from now on, durably. Of those
+ * that could not be read (!@known) nobody can tell, until the next time.
+ */
+void oracle_settle(const void *buf, const bool *known);
+
+/**
+ * oracle_disk() - Is the backing device alone some disk that lost power?
+ * @content: gives a sector's content
+ * @ordered: in the promised order; otherwise only whole sectors
+ */
+const char *oracle_disk(const u8 *(*content)(u64 sector), bool ordered);
+/* Has the backing device the newest content of each sector? Nothing is under way. */
+const char *oracle_disk_is_newest(const u8 *(*content)(u64 sector));
+
+#endif

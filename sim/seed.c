@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * One seed: a blank cache and disk; then sessions, most of which the power ends. For
+ * each power cut several images of what it may have left are made, judged by the
+ * checker and the oracle, and attached; with the last of them it goes on.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include <linux/kernel.h>
+#include <linux/mm.h>
+
+#include "checker.h"
+#include "disk-model.h"
+#include "oracle.h"
+#include "pcache.h"
+#include "pmem-model.h"
+#include "seed.h"
+#include "session.h"
+
+static struct {
+	const struct sim_params *p;
+	u64 seed;
+	bool trace;
+	bool (*image_is_new)(u64 hash);
+	struct seed_stats *stats;
+	struct sim_random random;
+	struct checker_place places[DISK_MAX_SECTORS];
+	u8 expected[DISK_MAX_SECTORS << SECTOR_SHIFT];
+	bool known[DISK_MAX_SECTORS];
+	bool crashed;
+	u32 nr_sessions;
+	bool over;		/* the medium cannot be attached any more, rightly */
+	char error[1400];
+} sd;
+
+const char *seed_error(void)
+{
+	return sd.error;
+}
+
+static bool fail(const char *what, const char *error)
+{
+	snprintf(sd.error, sizeof(sd.error), "%s: %s", what, error);
+	return false;
+}
+
+static void new_devices(void)
+{
+	const struct sim_params *p = sd.p;
+	u64 bytes = PCACHE_SEGS_OFF + (u64)p->segs * PCACHE_SEG_BYTES;
+	const struct disk_config disk = {
+		.first = session_first_sector(p), .sectors = p->sectors,
+		.block_sectors = p->block, .write_cache = !p->no_write_cache,
+		.read_errors = p->read_errors, .write_errors = p->write_errors,
+		.flush_errors = p->flush_errors, .latency_ns = p->latency_us * 1000ULL,
+	};
+
+	pmem_model_new(ALIGN(bytes, PAGE_SIZE));
+	disk_model_new(&disk);
+	oracle_new(disk.first, disk.sectors);
+}
+
+/* What must be read: from the medium by the checker's walk, else from the disk. */
+static void expect(const struct checker *c)
+{
+	u64 first = session_first_sector(sd.p);
+	bool cache = c->formatted && !c->unfinished;
+
+	for (u32 i = 0; i < sd.p->sectors; i++) {
+		const struct checker_place *place = &sd.places[i];
+		const u8 *from = cache && place->off ? pmem_model_durable() + place->off :
+						       disk_model_durable(first + i);
+
+		sd.known[i] = !(cache && place->bad) && !c->damaged;
+		memcpy(sd.expected + (i << SECTOR_SHIFT), from, SECTOR_SIZE);
+	}
+}
+
+/* Judges the medium and the disk as they are now, nothing of them volatile. */
+static bool judge(enum checker_state state, bool new_image)
+{
+	const struct checker_image image = {
+		.media = pmem_model_durable(), .bytes = pmem_model_bytes(),
+		.backing_sectors = session_first_sector(sd.p) + sd.p->sectors,
+		.readable = pmem_model_nr_poisoned() ? pmem_model_readable : NULL,
+	};
+	struct checker c = {
+		.first_sector = session_first_sector(sd.p), .nr_sectors = sd.p->sectors,
+		.places = sd.places,
+	};
+	const char *error;
+
+	if (!checker_run(&image, state, &c))
+		return fail(state == CHECKER_DETACHED ? "medium after a detach" :
+			    "medium after a power cut", c.error);
+	if (c.damaged && !sd.p->poison)
+		return fail("medium is damaged", c.error);
+	if (new_image && sd.image_is_new && sd.image_is_new(c.hash))
+		sd.stats->images++;
+	expect(&c);
+	error = oracle_disk(disk_model_durable, !sd.p->fast);
+	return error && !sd.p->poison ? fail("at the power cut", error) : true;
+}
+
+static bool run_session(bool only_look, bool clean, u64 cut_after, enum sim_end *end)
+{
+	struct sim_config config = {
+		.seed = sim_next(&sd.random), .cpus = sd.p->cpus,
+		.switch_mean = sd.p->switch_mean, .jump_of_1024 = sd.p->jump,
+		.cut_after = cut_after, .max_points = 30000000,
+	};
+	struct session s = {
+		.p = sd.p, .seed = sim_next(&sd.random), .crashed = sd.crashed,
+		.expected = sd.expected, .known = sd.known, .only_look = only_look,
+		.clean = clean, .trace = sd.trace,
+	};
+	bool ok;
+
+	sd.nr_sessions++;
+	if (sd.trace)
+		fprintf(stderr, "--- session %u%s%s\n", sd.nr_sessions,
+			only_look ? ", only to look" : "", clean ? ", ends with a detach" : "");
+	ok = session_run(&s, &config, end);
+	sd.stats->sessions++;
+	sd.stats->ops += s.ops;
+	if (!ok) {
+		snprintf(sd.error, sizeof(sd.error), "session %u: %s", sd.nr_sessions,
+			 session_error());
+		return false;
+	}
+	sd.over |= s.refused;
+	return true;
+}
+
+static void make_media_errors(void)
+{
+	for (u32 i = 0; i < sd.p->poison; i++) {
+		u64 end = sim_below(&sd.random, 2) ? PCACHE_SEGS_OFF : pmem_model_bytes();
+
+		pmem_model_poison(sim_below(&sd.random, end) & ~63ULL, 64);
+	}
+}
+
+/* One of what the power cut may have left. */
+static void power_on(void)
+{
+	u32 pmem = sd.p->pmem_cut, disk = sd.p->disk_cut;
+
+	if (pmem >= PMEM_CUTS)
+		pmem = sim_below(&sd.random, PMEM_CUTS);
+	if (disk >= DISK_CUTS)
+		disk = sim_below(&sd.random, DISK_CUTS);
+	pmem_model_on(&sd.random, pmem);
+	disk_model_on(&sd.random, disk);
+}
+
+static bool after_cut(void)
+{
+	enum sim_end end;
+
+	sd.stats->cuts++;
+	sd.crashed = true;
+	oracle_crash();
+	pmem_model_off();
+	disk_model_off();
+	for (u32 left = sd.p->variants; left; left--) {
+		power_on();
+		if (!judge(CHECKER_CRASHED, true))
+			return false;
+		if (left > 1 && !run_session(true, true, 0, &end))
+			return false;
+	}
+	/* What was refused in one variant is not what goes on. */
+	sd.over = false;
+	return true;
+}
+
+/* The log is durable; the disk's cache may still be lost. */
+static bool after_detach(void)
+{
+	oracle_crash();
+	pmem_model_settle();
+	disk_model_off();
+	disk_model_on(&sd.random, sim_below(&sd.random, DISK_CUTS));
+	sd.crashed = true;
+	return sd.over || judge(sd.p->poison ? CHECKER_CRASHED : CHECKER_DETACHED, false);
+}
+
+static bool one_round(void)
+{
+	bool clean = sim_chance(&sd.random, sd.p->end_clean);
+	bool early = sim_chance(&sd.random, sd.p->cut_early);
+	u64 cut_after = early ? 1 + sim_below(&sd.random, sim_below(&sd.random, 2) ? 500 : 8000) : 0;
+	enum sim_end end;
+
+	if (sd.nr_sessions)
+		make_media_errors();
+	if (!run_session(false, clean, cut_after, &end))
+		return false;
+	return end == SIM_CUT ? after_cut() : after_detach();
+}
+
+bool seed_run(const struct sim_params *p, u64 seed, bool trace,
+	      bool (*image_is_new)(u64 hash), struct seed_stats *stats)
+{
+	enum sim_end end;
+
+	sd.p = p;
+	sd.seed = seed;
+	sd.trace = trace;
+	sd.image_is_new = image_is_new;
+	sd.stats = stats;
+	sd.crashed = false;
+	sd.nr_sessions = 0;
+	sd.over = false;
+	sd.error[0] = '\0';
+	sim_seed(&sd.random, seed);
+	new_devices();
+	for (u32 i = 0; i < p->rounds && !sd.over; i++)
+		if (!one_round())
+			return false;
+	if (sd.over)
+		return true;
+	/* What is left at last. */
+	return run_session(true, true, 0, &end) && (end == SIM_CUT || after_detach());
+}

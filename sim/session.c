@@ -1,0 +1,608 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * One session with the cache. The first task attaches it, reads all of it, starts
+ * tasks that submit requests, sends messages, suspends and resumes meanwhile, and at
+ * last detaches it, if the power does not go before.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/device-mapper.h>
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <shim/dm-host.h>
+#include <shim/host.h>
+
+#include "disk-model.h"
+#include "oracle.h"
+#include "pmem-model.h"
+#include "session.h"
+
+#define MAX_SUBMITTERS 4
+#define MAX_DEPTH 4
+#define OP_SECTORS 64
+#define STRETCH_SECTORS 8192	/* a key's range does not cross a multiple of it */
+#define READ_SECTORS 256
+
+struct op {
+	struct submitter *submitter;
+	blk_opf_t flags;
+	u64 sector;
+	u32 sectors;
+	u32 write;		/* the oracle's number */
+	u64 begin;
+	bool scribbled;
+	bool busy;
+	u8 *buf;
+};
+
+struct submitter {
+	struct task_struct *task;
+	wait_queue_head_t wait;
+	u32 busy;
+	u32 left;
+	struct op op[MAX_DEPTH];
+};
+
+static struct {
+	struct session *s;
+	struct sim_random random;
+	struct mapped_device *md;
+	struct submitter submitter[MAX_SUBMITTERS];
+	u64 issued;
+	bool looked;
+	bool known[DISK_MAX_SECTORS];	/* of what was looked at */
+	bool gone;
+	char error[1000];
+	char log[8192];
+	size_t log_bytes;
+} run;
+
+static u8 op_buffers[MAX_SUBMITTERS][MAX_DEPTH][OP_SECTORS << SECTOR_SHIFT] __aligned(4096);
+static u8 whole[DISK_MAX_SECTORS << SECTOR_SHIFT] __aligned(4096);
+
+static const struct sim_params *params(void)
+{
+	return run.s->p;
+}
+
+static u64 below(u64 n)
+{
+	return sim_below(&run.random, n);
+}
+
+static bool chance(u32 of_1024)
+{
+	return of_1024 && sim_chance(&run.random, of_1024);
+}
+
+u64 session_first_sector(const struct sim_params *p)
+{
+	return STRETCH_SECTORS - ALIGN(p->sectors / 2, 8);
+}
+
+/* Media errors, and a backing device that fails, excuse some. */
+static bool media_errors(void)
+{
+	return params()->poison;
+}
+
+static bool disk_errors(void)
+{
+	return disk_model_failed();
+}
+
+/* Attaching */
+
+static void table_line(char *line, size_t bytes, bool force)
+{
+	const struct sim_params *p = params();
+
+	snprintf(line, bytes,
+		 "0 %llu pcache pmem0 vda %u data_crc %s gc_percent %u writeback_order %s%s",
+		 (unsigned long long)session_first_sector(p) + p->sectors, force ? 8 : 6,
+		 p->data_crc ? "true" : "false", p->gc_percent, p->fast ? "fast" : "ordered",
+		 force ? " format force" : "");
+}
+
+static int try_attach(bool force, u32 fail_of_1024, char *error, size_t bytes)
+{
+	char line[300];
+	int r;
+
+	table_line(line, sizeof(line), force);
+	error[0] = '\0';
+	/* The host's own must not fail. */
+	sim_set_alloc_failures(0);
+	run.md = dm_host_create("cache");
+	sim_set_alloc_failures(fail_of_1024);
+	r = dm_host_load(run.md, line, false, error, bytes);
+	if (!r)
+		r = dm_host_resume(run.md);
+	if (r) {
+		if (dm_host_remove(run.md))
+			sim_fail("what was not resumed cannot be removed");
+		run.md = NULL;
+	}
+	return r;
+}
+
+/* False: it was refused, as it may. */
+static bool attach(void)
+{
+	char error[256];
+	int r = try_attach(chance(params()->force), params()->alloc_fail, error, sizeof(error));
+
+	if (r == -EBUSY)
+		r = try_attach(false, params()->alloc_fail, error, sizeof(error));
+	if (r == -ENOMEM && params()->alloc_fail) {
+		r = try_attach(false, 0, error, sizeof(error));
+		sim_set_alloc_failures(params()->alloc_fail);
+	}
+	if (!r)
+		return true;
+	if (!media_errors())
+		sim_fail("attaching: %d, %s", r, error);
+	run.s->refused = true;
+	return false;
+}
+
+/* Suspend leaves all that was written durable. */
+static void suspend(bool noflush)
+{
+	u64 begin = oracle_now();
+	int r = dm_host_suspend(run.md, noflush);
+
+	if (r)
+		sim_fail("suspend: %d", r);
+	if (!media_errors())
+		oracle_flush_end(begin);
+}
+
+static void detach(void)
+{
+	suspend(false);
+	if (dm_host_remove(run.md))
+		sim_fail("the device cannot be removed");
+	run.md = NULL;
+}
+
+/* Looking at what is there */
+
+static int read_into_whole(u32 at, u32 n)
+{
+	return dm_host_rw(dm_host_bdev(run.md), REQ_OP_READ, session_first_sector(params()) + at,
+			  whole + (at << SECTOR_SHIFT), n);
+}
+
+/* Reads all there is, sector by sector where something cannot be read. */
+static void read_whole(void)
+{
+	u32 sectors = params()->sectors, block = params()->block;
+
+	for (u32 at = 0, n; at < sectors; at += n) {
+		int r;
+
+		n = min(sectors - at, READ_SECTORS);
+		r = read_into_whole(at, n);
+		if (r && !media_errors())
+			sim_fail("reading all: %d", r);
+		for (u32 i = at; i < at + n; i += block) {
+			bool known = !r || !read_into_whole(i, block);
+
+			memset(run.known + i, known, block);
+		}
+	}
+}
+
+static void compare(void)
+{
+	struct session *s = run.s;
+	u64 first = session_first_sector(params());
+
+	for (u32 i = 0; i < params()->sectors; i++) {
+		const u8 *is = whole + (i << SECTOR_SHIFT);
+		const char *error;
+
+		if (!run.known[i])
+			continue;
+		if (s->expected && s->known[i] &&
+		    memcmp(is, s->expected + (i << SECTOR_SHIFT), SECTOR_SIZE))
+			sim_fail("sector %llu is not read as the medium has it",
+				 (unsigned long long)first + i);
+		error = oracle_recovered(is, first + i, 1);
+		if (error)
+			sim_fail("%s", error);
+	}
+}
+
+static void look(void)
+{
+	const struct sim_params *p = params();
+
+	disk_model_set_errors(0, 0, 0);
+	read_whole();
+	compare();
+	disk_model_set_errors(p->read_errors, p->write_errors, p->flush_errors);
+	run.looked = true;
+	if (!run.s->only_look)
+		oracle_settle(whole, run.known);
+}
+
+/* Requests */
+
+static void trace_op(const struct op *op, const char *what, int error)
+{
+	if (run.s->trace)
+		fprintf(stderr, "[%8llu] %s %s%s%s %llu+%u write %u error %d\n",
+			(unsigned long long)sim_points(), what,
+			!op->sectors ? "flush" : op_is_write(op->flags) ? "write" : "read",
+			op->flags & REQ_FUA ? " fua" : "",
+			op->sectors && op->flags & REQ_PREFLUSH ? " preflush" : "",
+			(unsigned long long)op->sector, op->sectors, op->write, error);
+}
+
+static void end_write(struct op *op, int error)
+{
+	if (error && !media_errors())
+		sim_fail("a %s ended with %d", op->sectors ? "write" : "flush", error);
+	if (op->sectors)
+		oracle_write_end(op->write, error, op->flags & REQ_FUA);
+	if (!error && op->flags & REQ_PREFLUSH)
+		oracle_flush_end(op->begin);
+}
+
+static void end_read(struct op *op, int error)
+{
+	const char *wrong;
+
+	if (error && !media_errors() && !disk_errors())
+		sim_fail("a read ended with %d", error);
+	if (error || op->scribbled)
+		return;
+	wrong = oracle_read(op->begin, op->buf, op->sector, op->sectors);
+	if (wrong)
+		sim_fail("%s", wrong);
+}
+
+static void op_done(void *data, int error)
+{
+	struct op *op = data;
+	struct submitter *sub = op->submitter;
+
+	if (!op->busy)
+		sim_fail("a request has ended twice");
+	trace_op(op, "ended", error);
+	if (op_is_write(op->flags))
+		end_write(op, error);
+	else
+		end_read(op, error);
+	run.s->ops++;
+	op->busy = false;
+	sub->busy--;
+	wake_up(&sub->wait);
+}
+
+static void draw_range(struct op *op)
+{
+	const struct sim_params *p = params();
+	u32 n = 1 + below(p->max_sectors), at;
+
+	n = below(3) ? n : min_t(u32, 1 + below(8), p->max_sectors);
+	n = ALIGN(n, p->align);
+	at = below(p->sectors - n + 1);
+	if (chance(p->hot))
+		at %= max(p->sectors / 8, 1U);
+	at -= at % p->align;
+	if (at + n > p->sectors)
+		at = p->sectors - n;
+	op->sector = session_first_sector(p) + at;
+	op->sectors = n;
+}
+
+static void draw_op(struct op *op)
+{
+	const struct sim_params *p = params();
+
+	op->scribbled = false;
+	op->write = 0;
+	if (chance(p->flush)) {
+		op->flags = REQ_OP_WRITE | REQ_PREFLUSH;
+		op->sector = 0;
+		op->sectors = 0;
+		return;
+	}
+	draw_range(op);
+	if (!chance(p->writes)) {
+		op->flags = REQ_OP_READ;
+		op->scribbled = chance(p->scribble);
+		return;
+	}
+	op->flags = REQ_OP_WRITE | (chance(p->fua) ? REQ_FUA : 0) |
+		    (chance(p->preflush) ? REQ_PREFLUSH : 0);
+}
+
+static void issue(struct submitter *sub, struct op *op)
+{
+	draw_op(op);
+	op->submitter = sub;
+	op->busy = true;
+	sub->busy++;
+	op->begin = oracle_now();
+	if (op_is_write(op->flags) && op->sectors) {
+		op->write = oracle_write_begin(op->sector, op->sectors);
+		oracle_fill(op->buf, op->write, op->sector, op->sectors);
+	}
+	trace_op(op, "begun", 0);
+	/* The power goes some time after so many requests. */
+	if (++run.issued == params()->ops && !run.s->clean)
+		sim_set_cut(1 + below(6000));
+	dm_host_rw_async(dm_host_bdev(run.md), op->flags, op->sector, op->buf, op->sectors,
+			 op_done, op);
+	for (u32 i = 0; op->scribbled && op->busy && i < 20; i++) {
+		op->buf[below(op->sectors << SECTOR_SHIFT)] ^= 1 + below(255);
+		cond_resched();
+	}
+}
+
+static struct op *idle_op(struct submitter *sub)
+{
+	for (u32 i = 0; i < params()->depth; i++)
+		if (!sub->op[i].busy)
+			return &sub->op[i];
+	return NULL;
+}
+
+static void submit_task(void *arg)
+{
+	struct submitter *sub = arg;
+
+	for (; sub->left; sub->left--) {
+		wait_event(sub->wait, idle_op(sub));
+		issue(sub, idle_op(sub));
+	}
+	wait_event(sub->wait, !sub->busy);
+}
+
+static void start_submitters(void)
+{
+	const struct sim_params *p = params();
+
+	for (u32 i = 0; i < p->submitters; i++) {
+		struct submitter *sub = &run.submitter[i];
+
+		memset(sub, 0, sizeof(*sub));
+		init_waitqueue_head(&sub->wait);
+		for (u32 k = 0; k < MAX_DEPTH; k++)
+			sub->op[k].buf = op_buffers[i][k];
+		sub->left = p->pause_ops / p->submitters + 1;
+		sub->task = shim_spawn("submit", submit_task, sub);
+	}
+}
+
+static void join_submitters(void)
+{
+	for (u32 i = 0; i < params()->submitters; i++)
+		shim_join(run.submitter[i].task);
+}
+
+/* What else may happen */
+
+static void send(const char *text)
+{
+	char result[2048];
+	int r = dm_host_message(run.md, text, result, sizeof(result));
+
+	if (run.s->trace)
+		fprintf(stderr, "[%8llu] message %s: %d\n", (unsigned long long)sim_points(),
+			text, r);
+	if (r < 0 && !media_errors() && !(r == -ENOMEM && params()->alloc_fail) &&
+	    !disk_errors())
+		sim_fail("message %s: %d", text, r);
+}
+
+static void send_some(void)
+{
+	char text[40];
+
+	switch (below(run.gone ? 4 : 7)) {
+	case 0:
+		snprintf(text, sizeof(text), "gc_percent %llu", (unsigned long long)below(91));
+		send(text);
+		break;
+	case 1:
+		send("clear_stats");
+		break;
+	case 2:
+		send("stats");
+		break;
+	case 3:
+		dm_host_status(run.md, STATUSTYPE_INFO, 0, (char *)whole, sizeof(whole));
+		break;
+	case 4:
+		send("flush_on_suspend");
+		break;
+	case 5:
+		send("cleaner");
+		break;
+	default:
+		send("flush");
+	}
+}
+
+static void suspend_and_resume(void)
+{
+	int r;
+
+	suspend(below(2));
+	r = dm_host_resume(run.md);
+	if (r)
+		sim_fail("resume: %d", r);
+}
+
+/* Goes or comes back, with all that may depend on it. */
+static void change_disk(void)
+{
+	run.gone = !run.gone;
+	disk_model_set_gone(run.gone);
+}
+
+static void heal_disk(void)
+{
+	run.gone = false;
+	disk_model_set_gone(false);
+}
+
+static bool work_once(void)
+{
+	const struct sim_params *p = params();
+
+	start_submitters();
+	if (chance(p->messages))
+		send_some();
+	if (chance(p->suspends) && !run.gone)
+		suspend_and_resume();
+	if (run.gone)
+		heal_disk();
+	join_submitters();
+	if (chance(p->gone))
+		change_disk();
+	if (chance(p->detaches) && !run.gone) {
+		detach();
+		if (!attach())
+			return false;
+	}
+	return true;
+}
+
+/* What has been looked at and not settled: the oracle does not know it. */
+static const char *disk_is_as_seen(void)
+{
+	u64 first = session_first_sector(params());
+
+	for (u32 i = 0; run.looked && i < params()->sectors; i++)
+		if (run.known[i] && memcmp(whole + (i << SECTOR_SHIFT), disk_model_sector(first + i), SECTOR_SIZE))
+			return "the backing device has not what was read";
+	return NULL;
+}
+
+/* What a quiet cache with a good disk must come to. */
+static void check_written_back(void)
+{
+	const char *error;
+	char result[100];
+	int r;
+
+	disk_model_set_errors(0, 0, 0);
+	r = dm_host_message(run.md, "flush", result, sizeof(result));
+	if (r && !media_errors())
+		sim_fail("flush at the end: %d", r);
+	if (r)
+		return;
+	error = run.s->only_look ? disk_is_as_seen() : oracle_disk_is_newest(disk_model_sector);
+	if (error && !media_errors())
+		sim_fail("after a flush, %s", error);
+}
+
+static void check_nothing_left(void)
+{
+	if (shim_allocations())
+		sim_fail("%ld objects are left in memory", shim_allocations());
+	if (shim_scheduled())
+		sim_fail("%u timers or works are left", shim_scheduled());
+}
+
+static void finish(void)
+{
+	sim_set_alloc_failures(0);
+	heal_disk();
+	if (below(2))
+		check_written_back();
+	detach();
+}
+
+static void session_task(void *arg)
+{
+	struct block_device *pmem = pmem_model_bdev(), *disk = disk_model_bdev();
+	bool attached;
+
+	if (shim_module_init())
+		sim_fail("the module cannot be loaded");
+	heal_disk();
+	disk_model_start();
+	dm_host_add_bdev(pmem);
+	dm_host_add_bdev(disk);
+	attached = attach();
+	if (attached && run.s->crashed)
+		look();
+	if (run.s->only_look && below(4))
+		sim_cut();
+	while (attached && !run.s->only_look && (!run.s->clean || run.issued < params()->ops))
+		attached = work_once();
+	if (attached)
+		finish();
+	sim_set_alloc_failures(0);
+	dm_host_remove_bdev(pmem);
+	dm_host_remove_bdev(disk);
+	disk_model_stop();
+	shim_module_exit();
+	shim_stop();
+	check_nothing_left();
+}
+
+/* Running it */
+
+static void log_line(void *data, int level, const char *text)
+{
+	size_t n = strlen(text);
+
+	if (run.s->trace)
+		fprintf(stderr, "[%8llu] %s", (unsigned long long)sim_points(), text);
+	if (level == 0 && !run.error[0])
+		snprintf(run.error, sizeof(run.error), "%s", text);
+	if (run.log_bytes + n + 1 > sizeof(run.log)) {
+		memmove(run.log, run.log + sizeof(run.log) / 2, sizeof(run.log) / 2);
+		run.log_bytes -= min(run.log_bytes, sizeof(run.log) / 2);
+	}
+	if (run.log_bytes + n + 1 <= sizeof(run.log)) {
+		memcpy(run.log + run.log_bytes, text, n + 1);
+		run.log_bytes += n;
+	}
+}
+
+const char *session_error(void)
+{
+	return run.error;
+}
+
+const char *session_log(void)
+{
+	return run.log;
+}
+
+static void first_task(void *arg)
+{
+	shim_set_log(log_line, NULL);
+	session_task(arg);
+}
+
+bool session_run(struct session *s, const struct sim_config *config, enum sim_end *end)
+{
+	memset(&run, 0, offsetof(typeof(run), error));
+	run.s = s;
+	run.error[0] = '\0';
+	run.log[0] = '\0';
+	run.log_bytes = 0;
+	s->refused = false;
+	s->ops = 0;
+	sim_seed(&run.random, s->seed);
+	*end = sim_run(config, first_task, NULL);
+	if (*end != SIM_FAILED && shim_warnings()) {
+		snprintf(run.error, sizeof(run.error), "%u warnings", shim_warnings());
+		return false;
+	}
+	if (*end == SIM_FAILED && !run.error[0])
+		snprintf(run.error, sizeof(run.error), "a rule of the kernel was broken");
+	return *end != SIM_FAILED;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One session with the cache: attach, look, work, and detach or lose power. */
+#ifndef SIM_SESSION_H
+#define SIM_SESSION_H
+
+#include "params.h"
+
+/**
+ * struct session - what is to be done, and what was
+ * @p: the seed's mixture
+ * @seed: of the session's own random numbers
+ * @crashed: the power went before it; it is looked at what is there
+ * @expected: what must be read then, of all sectors; NULL: only the oracle knows
+ * @known: for each sector, whether @expected has it
+ * @only_look: that is all: nothing else is done, and nothing is settled
+ * @clean: it ends with a detach; otherwise it goes on until the power goes
+ * @refused: the engine would not attach it, as it may where there are media errors
+ * @ops: requests that have ended
+ * @sectors_read: by requests
+ * @trace: each request and each line of the log is printed
+ */
+struct session {
+	const struct sim_params *p;
+	u64 seed;
+	bool crashed;
+	const u8 *expected;
+	const bool *known;
+	bool only_look;
+	bool clean;
+	bool refused;
+	u64 ops;
+	bool trace;
+};
+
+/* The sector that the window begins with: it lies across the end of a stretch. */
+u64 session_first_sector(const struct sim_params *p);
+/* Runs it in a world of its own; false: a rule is broken, session_error() says which. */
+bool session_run(struct session *s, const struct sim_config *config, enum sim_end *end);
+const char *session_error(void);
+/* The log of the last one. */
+const char *session_log(void);
+
+#endif

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The simulator: the engine and the shim with the back end of one thread, and the
+# models around them. Segments are tiny, so that the log turns often.
+
+S := $(B)/sim
+SIM_DEFS := -DPCACHE_SEG_BYTES=20480 -DPCACHE_MIN_SEGS=8 -DPCACHE_MIN_BYTES=184320
+SIM_OPT := -O2 -g
+SIM_CFLAGS = $(SHIM_CFLAGS) $(SIM_OPT) -fno-pie -mcrc32 -Ikernel -Isim $(SIM_DEFS)
+# The engine; mutants put another folder here.
+SIM_KERNEL := kernel
+
+SIM_WORLD_SRCS = $(wildcard $(SIM_KERNEL)/*.c) $(SHIM_SRCS)
+SIM_MODEL_SRCS := $(addprefix sim/,pmem-model.c disk-model.c oracle.c checker.c)
+SIM_HOST_SRCS := shim/port-sim.c $(SIM_MODEL_SRCS) $(addprefix sim/,params.c session.c seed.c)
+SIM_PROGRAMS := sim
+
+$(S)/obj/%.o: %.c | deps-build
+	@mkdir -p $(@D)
+	@$(CC) $(SIM_CFLAGS) -MMD -c -o $@ $<
+
+# All variables of the engine and the shim in two sections, which a world resets.
+$(S)/obj/world.o: $(patsubst %.c,$(S)/obj/%.o,$(SIM_WORLD_SRCS))
+	@$(LD) -r -o $@.tmp $^
+	@objcopy --rename-section .data=world_data --rename-section .bss=world_bss $@.tmp $@
+	@rm $@.tmp
+
+$(addprefix $(S)/,$(SIM_PROGRAMS)): $(S)/%: $(S)/obj/sim/%.o $(S)/obj/world.o \
+		$(patsubst %.c,$(S)/obj/%.o,$(SIM_HOST_SRCS))
+	@$(CC) $(SIM_CFLAGS) -no-pie -o $@ $^ $(SHIM_LDLIBS)
+
+-include $(shell find $(S) -name '*.d' 2>/dev/null)
+
+.PHONY: sim-programs
+sim-programs: $(addprefix $(S)/,$(SIM_PROGRAMS))
