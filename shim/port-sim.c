@@ -392,6 +392,19 @@ void sim_point(void)
 		event();
 }
 
+static void (*moment_fn)(void);
+
+void sim_moment(void)
+{
+	if (moment_fn)
+		moment_fn();
+}
+
+void sim_set_moment(void (*fn)(void))
+{
+	moment_fn = fn;
+}
+
 void sim_set_cut(u64 points)
 {
 	world.cut_at = points ? world.points + points : U64_MAX;
@@ -581,8 +594,9 @@ void port_random(void *buf, size_t len)
 
 /*
  * Memory: blocks of sizes that are powers of two, or thrice such a one, each
- * behind a header.  What is freed is filled with a pattern and waits in a ring
- * before it is used again, so that who uses it still is found.
+ * behind a header.  What is freed is filled with a pattern (its first bytes, if it
+ * is long) and waits in a ring before it is used again, so that who uses it still
+ * is found.
  */
 
 #define ARENA_AT ((char *)0x200000000000ULL)
@@ -627,7 +641,7 @@ static unsigned int class_for(size_t size)
 	return class;
 }
 
-static size_t filled(const struct block *b)
+NO_ASAN static size_t filled(const struct block *b)
 {
 	return min_t(size_t, b->size, FILL_BYTES) & ~7UL;
 }
@@ -636,13 +650,15 @@ NO_ASAN static void really_free(struct block *b)
 {
 	char *start = (char *)b - b->pad;
 	const u64 *word = (const u64 *)(b + 1);
+	u32 class = b->class;
 
 	for (size_t i = 0; i < filled(b) / 8; i++)
 		if (word[i] != FREED_WORD)
 			sim_fail("memory was written to after it was freed (%u bytes, at byte %zu)",
 				 b->size, i * 8);
-	*(void **)start = arena.first_free[b->class];
-	arena.first_free[b->class] = start;
+	/* This may overwrite the header. */
+	*(void **)start = arena.first_free[class];
+	arena.first_free[class] = start;
 }
 
 NO_ASAN static char *get_block(unsigned int class)
@@ -657,6 +673,7 @@ NO_ASAN static char *get_block(unsigned int class)
 	arena.next += class_size(class);
 	if (arena.next > ARENA_AT + ARENA_BYTES)
 		sim_fail("the arena is used up");
+	ASAN_POISON_MEMORY_REGION(start, class_size(class));
 	return start;
 }
 
@@ -681,7 +698,7 @@ void *port_mem_get(size_t size, size_t align)
 	class = class_for(size + align + (WITH_ASAN ? 32 : 0));
 	b = make_header(get_block(class), size, align, class);
 	ASAN_UNPOISON_MEMORY_REGION(b + 1, size);
-	memset(b + 1, FRESH_BYTE, size);
+	memset(b + 1, FRESH_BYTE, min_t(size_t, size, FILL_BYTES));
 	return b + 1;
 }
 

@@ -1220,8 +1220,6 @@ static void run_image(struct run *r)
 		else
 			without_info(r);
 	}
-	if (r->c->unfinished && r->state != CHECKER_CRASHED)
-		broken(r, "a format was cut short");
 	if (r->state != CHECKER_CRASHED && !r->c->formatted)
 		broken(r, "there is no cache");
 }

@@ -66,9 +66,8 @@ struct checker_place {
  * Out:
  * @formatted: there is a whole super-block and cache information
  * @unfinished: a format was cut short: it is begun again
- * @damaged: a read-write attach must be refused; also set, without a broken rule, where a
- *	format was cut short so that only option "format force" helps: its first store was
- *	torn, or it was that of an older cache which is not wiped yet
+ * @damaged: a read-write attach must be refused; also set, without a broken rule, where the
+ *	format of a device with an older cache was cut short before that was wiped
  * @data_crc: keys have CRCs
  * @n_segs: segments of the cache
  * @hash: of what recovery reads, without what is random and what is payload

@@ -169,6 +169,7 @@ static void serve(struct request req)
 	struct bio *bio = req.bio;
 	bool failed = fails(bio);
 
+	sim_moment();
 	disk.failed += failed;
 	if (!disk.gone && (bio->bi_opf & REQ_PREFLUSH))
 		flush_blocks(req.seq, !failed);
@@ -339,6 +340,14 @@ void disk_model_on(struct sim_random *r, enum disk_cut how)
 	disk.nr = 0;
 }
 
+bool disk_model_was_dirty(void)
+{
+	for (u32 i = 0; i < disk.config.sectors; i++)
+		if (disk.is_flying[i])
+			return true;
+	return memcmp(disk.off_durable, disk.off_cache, window_bytes());
+}
+
 const u8 *disk_model_sector(sector_t sector)
 {
 	return disk.cache[index_of(sector)];
@@ -347,6 +356,19 @@ const u8 *disk_model_sector(sector_t sector)
 const u8 *disk_model_durable(sector_t sector)
 {
 	return disk.durable[index_of(sector)];
+}
+
+void disk_model_save(u8 *content)
+{
+	memcpy(content, disk.durable, window_bytes());
+}
+
+void disk_model_load(const u8 *content)
+{
+	memcpy(disk.durable, content, window_bytes());
+	memcpy(disk.cache, content, window_bytes());
+	memset(disk.block, 0, sizeof(disk.block));
+	disk.nr = 0;
 }
 
 void disk_model_write(sector_t sector, const void *src, u32 sectors)

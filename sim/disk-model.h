@@ -55,9 +55,14 @@ u64 disk_model_failed(void);
 /* As for persistent memory. */
 void disk_model_off(void);
 void disk_model_on(struct sim_random *r, enum disk_cut how);
+/* Was there anything that a cut could take, when the power went off? */
+bool disk_model_was_dirty(void);
 /* Of a sector of the window: what the disk would read now; what a cut leaves at least. */
 const u8 *disk_model_sector(sector_t sector);
 const u8 *disk_model_durable(sector_t sector);
+/* The whole window, durable. */
+void disk_model_save(u8 *content);
+void disk_model_load(const u8 *content);
 /* Writes from outside; durable. */
 void disk_model_write(sector_t sector, const void *src, u32 sectors);
 

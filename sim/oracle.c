@@ -113,6 +113,57 @@ void oracle_new(u64 first_sector, u32 sectors)
 	}
 }
 
+struct saved {
+	u64 now;
+	u32 nr_writes, nr_entries, nr_open;
+	char data[];
+};
+
+static void *put(void *to, const void *from, size_t bytes)
+{
+	memcpy(to, from, bytes);
+	return to + bytes;
+}
+
+void *oracle_save(void)
+{
+	struct saved *s = malloc(sizeof(*s) + o.nr_writes * sizeof(o.write[0]) +
+				 o.nr_entries * sizeof(o.entry[0]) +
+				 o.nr_open * sizeof(o.open[0]) + o.sectors * sizeof(o.sector[0]));
+	void *p = s->data;
+
+	*s = (struct saved) {
+		.now = o.now, .nr_writes = o.nr_writes, .nr_entries = o.nr_entries,
+		.nr_open = o.nr_open,
+	};
+	p = put(p, o.write, o.nr_writes * sizeof(o.write[0]));
+	p = put(p, o.entry, o.nr_entries * sizeof(o.entry[0]));
+	p = put(p, o.open, o.nr_open * sizeof(o.open[0]));
+	put(p, o.sector, o.sectors * sizeof(o.sector[0]));
+	return s;
+}
+
+static const void *get(void *to, const void *from, size_t bytes)
+{
+	memcpy(to, from, bytes);
+	return from + bytes;
+}
+
+void oracle_load(const void *saved)
+{
+	const struct saved *s = saved;
+	const void *p = s->data;
+
+	o.now = s->now;
+	o.nr_writes = s->nr_writes;
+	o.nr_entries = s->nr_entries;
+	o.nr_open = s->nr_open;
+	p = get(o.write, p, o.nr_writes * sizeof(o.write[0]));
+	p = get(o.entry, p, o.nr_entries * sizeof(o.entry[0]));
+	p = get(o.open, p, o.nr_open * sizeof(o.open[0]));
+	get(o.sector, p, o.sectors * sizeof(o.sector[0]));
+}
+
 /* Content */
 
 static u64 first_word(u32 write, u64 sector)

@@ -10,6 +10,10 @@
 /* Forgets all; every sector of the window holds zeroes, durably. */
 void oracle_new(u64 first_sector, u32 sectors);
 
+/* What it knows now, to come back to; the caller frees it with free(). */
+void *oracle_save(void);
+void oracle_load(const void *saved);
+
 /*
  * A write: each has a number, from which its content follows. With an error, or
  * when a power cut meets it, it may have been done in part.

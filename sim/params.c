@@ -58,7 +58,6 @@ static void draw_load(struct sim_params *p, struct sim_random *r)
 	p->suspends = seldom(r, 8, 500);
 	p->detaches = seldom(r, 8, 500);
 	p->pause_ops = ONE_OF(r, 20, 40, 80);
-	p->max_sectors = min(p->max_sectors, p->sectors / 2);
 }
 
 static void draw_faults(struct sim_params *p, struct sim_random *r)
@@ -83,9 +82,9 @@ void sim_params_draw(struct sim_params *p, u64 seed)
 
 	memset(p, 0, sizeof(*p));
 	sim_seed(&r, seed ^ 0x706172616d73ULL);
-	p->rounds = 1 + sim_below(&r, 3);
-	p->ops = ONE_OF(&r, 100, 100, 110, 130);
-	p->variants = ONE_OF(&r, 1, 2, 3);
+	p->rounds = ONE_OF(&r, 1, 1, 1, 1, 2, 3);
+	p->ops = ONE_OF(&r, 100, 100, 100, 130);
+	p->variants = ONE_OF(&r, 1, 1, 1, 2, 3);
 	p->cpus = 1 + sim_below(&r, 4);
 	p->switch_mean = ONE_OF(&r, 0, 3, 10, 30, 100, 400);
 	p->jump = ONE_OF(&r, 0, 20, 200);
@@ -104,9 +103,25 @@ void sim_params_draw(struct sim_params *p, u64 seed)
 	p->mainline = seldom(&r, 6, 500);
 	draw_load(p, &r);
 	draw_faults(p, &r);
-	if (p->block > 1)
-		p->align = p->block;
-	p->max_sectors = max(p->max_sectors, p->align);
+	sim_params_fit(p);
+}
+
+/**
+ * sim_params_fit() - Make values fit each other.
+ * @p: what is changed
+ */
+void sim_params_fit(struct sim_params *p)
+{
+	p->block = p->block > 1 ? 8 : 1;
+	p->align = p->align > 1 || p->block > 1 ? 8 : 1;
+	p->sectors = clamp(ALIGN(p->sectors, 16), 16U, (u32)DISK_MAX_SECTORS);
+	p->max_sectors = clamp(p->max_sectors, p->align, p->sectors / 2);
+	p->segs = max(p->segs, 8U);
+	p->cpus = clamp(p->cpus, 1U, 8U);
+	p->submitters = clamp(p->submitters, 1U, 4U);
+	p->depth = clamp(p->depth, 1U, 4U);
+	p->rounds = max(p->rounds, 1U);
+	p->variants = max(p->variants, 1U);
 }
 
 /**

@@ -58,6 +58,7 @@ struct sim_params {
 };
 
 void sim_params_draw(struct sim_params *p, u64 seed);
+void sim_params_fit(struct sim_params *p);
 /* "name=value"; false: there is no such name, or no number. */
 bool sim_params_set(struct sim_params *p, const char *text);
 void sim_params_print(const struct sim_params *p);

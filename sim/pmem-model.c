@@ -62,8 +62,6 @@ static struct {
 	u32 poison[MAX_POISON];	/* lines */
 	u32 nr_poison;
 	struct pmem_counts counts;
-	void (*before_fence)(void *arg);
-	void *hook_arg;
 	struct block_device bdev;
 	struct dax_device dax;
 } pm;
@@ -145,19 +143,8 @@ static void check_store(u64 off, size_t n)
 		sim_fail("%zu bytes are copied to the medium under a spinlock", n);
 }
 
-void port_pmem_store(void *dst, const void *src, size_t n)
+void pmem_model_store(u32 cpu, u64 off, const void *src, u64 n)
 {
-	u64 off = (u8 *)dst - pm.readable;
-	u32 cpu = current->cpu;
-
-	sim_point();
-	if (!on_medium(dst)) {
-		memcpy(dst, src, n);
-		return;
-	}
-	if (!n)
-		return;
-	check_store(off, n);
 	if (pm.nr_pending[cpu])
 		settle_overlap(cpu, off, n);
 	else
@@ -175,6 +162,27 @@ void port_pmem_store(void *dst, const void *src, size_t n)
 		heal_lines(off, n);
 	pm.counts.stores++;
 	pm.counts.bytes += n;
+}
+
+void pmem_model_fence(u32 cpu)
+{
+	for (u32 i = 0; i < pm.nr_pending[cpu]; i++)
+		make_durable(pm.pending[cpu][i].off, pm.pending[cpu][i].len);
+	pm.nr_pending[cpu] = 0;
+	pm.counts.fences++;
+}
+
+void port_pmem_store(void *dst, const void *src, size_t n)
+{
+	u64 off = (u8 *)dst - pm.readable;
+
+	sim_point();
+	if (!on_medium(dst)) {
+		memcpy(dst, src, n);
+	} else if (n) {
+		check_store(off, n);
+		pmem_model_store(current->cpu, off, src, n);
+	}
 	sim_point();
 }
 
@@ -186,16 +194,9 @@ void port_pmem_flush(const void *addr, size_t n)
 
 void port_pmem_fence(void)
 {
-	u32 cpu = current->cpu;
-
 	sim_point();
-	if (pm.before_fence)
-		pm.before_fence(pm.hook_arg);
-	cpu = current->cpu;
-	for (u32 i = 0; i < pm.nr_pending[cpu]; i++)
-		make_durable(pm.pending[cpu][i].off, pm.pending[cpu][i].len);
-	pm.nr_pending[cpu] = 0;
-	pm.counts.fences++;
+	sim_moment();
+	pmem_model_fence(current->cpu);
 	sim_point();
 }
 
@@ -394,10 +395,15 @@ const struct pmem_counts *pmem_model_counts(void)
 	return &pm.counts;
 }
 
-void pmem_model_set_hook(void (*before_fence)(void *arg), void *arg)
+void pmem_model_load(const u8 *image)
 {
-	pm.before_fence = before_fence;
-	pm.hook_arg = arg;
+	memset(pm.nr_pending, 0, sizeof(pm.nr_pending));
+	pm.nr_off = 0;
+	touch(0, pm.bytes);
+	untouch();
+	memcpy(pm.durable, image, pm.bytes);
+	memcpy(pm.view, image, pm.bytes);
+	memcpy(pm.base, image, pm.bytes);
 }
 
 void pmem_model_new(u64 bytes)
@@ -420,7 +426,6 @@ void pmem_model_new(u64 bytes)
 	pm.nr_off = 0;
 	memset(pm.nr_pending, 0, sizeof(pm.nr_pending));
 	memset(&pm.counts, 0, sizeof(pm.counts));
-	pm.before_fence = NULL;
 }
 
 struct block_device *pmem_model_bdev(void)

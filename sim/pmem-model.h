@@ -67,11 +67,14 @@ u32 pmem_model_unfenced(const struct pmem_store **stores);
 void pmem_model_on_words(bool (*keep)(void *arg, u32 store, u32 word), void *arg);
 /* What is durable becomes what the next pmem_model_on() begins with. */
 void pmem_model_settle(void);
+/* Stores and fences of somebody who is no task of a world. */
+void pmem_model_store(u32 cpu, u64 off, const void *src, u64 n);
+void pmem_model_fence(u32 cpu);
 /* Changes the durable medium from outside, as another machine would. */
 void pmem_model_write(u64 off, const void *src, u64 n);
 
-/* Called before each fence and each time the power could as well go. */
-void pmem_model_set_hook(void (*before_fence)(void *arg), void *arg);
+/* The whole durable medium at once, nothing pending; pmem_model_on() begins with it. */
+void pmem_model_load(const u8 *image);
 
 void pmem_model_poison(u64 off, u64 n);
 void pmem_model_heal(void);

@@ -10,13 +10,14 @@
 #include <linux/kernel.h>
 #include <linux/mm.h>
 
-#include "checker.h"
 #include "disk-model.h"
+#include "mainline-session.h"
 #include "oracle.h"
 #include "pcache.h"
 #include "pmem-model.h"
 #include "seed.h"
 #include "session.h"
+#include "verdict.h"
 
 static struct {
 	const struct sim_params *p;
@@ -25,9 +26,7 @@ static struct {
 	bool (*image_is_new)(u64 hash);
 	struct seed_stats *stats;
 	struct sim_random random;
-	struct checker_place places[DISK_MAX_SECTORS];
-	u8 expected[DISK_MAX_SECTORS << SECTOR_SHIFT];
-	bool known[DISK_MAX_SECTORS];
+	struct verdict verdict;
 	bool crashed;
 	u32 nr_sessions;
 	bool over;		/* the medium cannot be attached any more, rightly */
@@ -61,46 +60,16 @@ static void new_devices(void)
 	oracle_new(disk.first, disk.sectors);
 }
 
-/* What must be read: from the medium by the checker's walk, else from the disk. */
-static void expect(const struct checker *c)
-{
-	u64 first = session_first_sector(sd.p);
-	bool cache = c->formatted && !c->unfinished;
-
-	for (u32 i = 0; i < sd.p->sectors; i++) {
-		const struct checker_place *place = &sd.places[i];
-		const u8 *from = cache && place->off ? pmem_model_durable() + place->off :
-						       disk_model_durable(first + i);
-
-		sd.known[i] = !(cache && place->bad) && !c->damaged;
-		memcpy(sd.expected + (i << SECTOR_SHIFT), from, SECTOR_SIZE);
-	}
-}
-
 /* Judges the medium and the disk as they are now, nothing of them volatile. */
 static bool judge(enum checker_state state, bool new_image)
 {
-	const struct checker_image image = {
-		.media = pmem_model_durable(), .bytes = pmem_model_bytes(),
-		.backing_sectors = session_first_sector(sd.p) + sd.p->sectors,
-		.readable = pmem_model_nr_poisoned() ? pmem_model_readable : NULL,
-	};
-	struct checker c = {
-		.first_sector = session_first_sector(sd.p), .nr_sectors = sd.p->sectors,
-		.places = sd.places,
-	};
-	const char *error;
+	const char *error = verdict_judge(sd.p, state, &sd.verdict);
 
-	if (!checker_run(&image, state, &c))
-		return fail(state == CHECKER_DETACHED ? "medium after a detach" :
-			    "medium after a power cut", c.error);
-	if (c.damaged && !sd.p->poison)
-		return fail("medium is damaged", c.error);
-	if (new_image && sd.image_is_new && sd.image_is_new(c.hash))
+	if (error)
+		return fail("at rest", error);
+	if (new_image && sd.image_is_new && sd.image_is_new(sd.verdict.hash))
 		sd.stats->images++;
-	expect(&c);
-	error = oracle_disk(disk_model_durable, !sd.p->fast);
-	return error && !sd.p->poison ? fail("at the power cut", error) : true;
+	return true;
 }
 
 static bool run_session(bool only_look, bool clean, u64 cut_after, enum sim_end *end)
@@ -112,7 +81,7 @@ static bool run_session(bool only_look, bool clean, u64 cut_after, enum sim_end 
 	};
 	struct session s = {
 		.p = sd.p, .seed = sim_next(&sd.random), .crashed = sd.crashed,
-		.expected = sd.expected, .known = sd.known, .only_look = only_look,
+		.expected = sd.verdict.expected, .known = sd.verdict.known, .only_look = only_look,
 		.clean = clean, .trace = sd.trace,
 	};
 	bool ok;
@@ -187,6 +156,30 @@ static bool after_detach(void)
 	return sd.over || judge(sd.p->poison ? CHECKER_CRASHED : CHECKER_DETACHED, false);
 }
 
+/* Linux's own works with what a session left. */
+static bool mainline_round(void)
+{
+	struct mainline_session m = {
+		.p = sd.p, .writes = 1 + sim_below(&sd.random, 30), .seed = sim_next(&sd.random),
+		.cut_after = sim_below(&sd.random, 2) ? 0 : 1 + sim_below(&sd.random, 100),
+	};
+	const char *error;
+
+	/* A log that has never been attached is not there yet; it would format. */
+	if (!sd.verdict.formatted)
+		return true;
+	error = mainline_session_run(&m);
+	if (error)
+		return fail("session of Linux's own", error);
+	sd.nr_sessions++;
+	oracle_crash();
+	pmem_model_off();
+	pmem_model_on(&sd.random, PMEM_CUT_ALL);
+	disk_model_off();
+	disk_model_on(&sd.random, DISK_CUT_ALL);
+	return judge(CHECKER_CRASHED, true);
+}
+
 static bool one_round(void)
 {
 	bool clean = sim_chance(&sd.random, sd.p->end_clean);
@@ -196,6 +189,9 @@ static bool one_round(void)
 
 	if (sd.nr_sessions)
 		make_media_errors();
+	if (sd.nr_sessions && !sd.p->poison && sim_chance(&sd.random, sd.p->mainline) &&
+	    !mainline_round())
+		return false;
 	if (!run_session(false, clean, cut_after, &end))
 		return false;
 	return end == SIM_CUT ? after_cut() : after_detach();

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/delay.h>
 #include <linux/device-mapper.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
@@ -51,6 +52,8 @@ static struct {
 	struct mapped_device *md;
 	struct submitter submitter[MAX_SUBMITTERS];
 	u64 issued;
+	u32 script_at;
+	u32 next_place;		/* of operation n */
 	bool looked;
 	bool known[DISK_MAX_SECTORS];	/* of what was looked at */
 	bool gone;
@@ -323,9 +326,8 @@ static void draw_op(struct op *op)
 		    (chance(p->preflush) ? REQ_PREFLUSH : 0);
 }
 
-static void issue(struct submitter *sub, struct op *op)
+static void submit_op(struct submitter *sub, struct op *op)
 {
-	draw_op(op);
 	op->submitter = sub;
 	op->busy = true;
 	sub->busy++;
@@ -335,11 +337,17 @@ static void issue(struct submitter *sub, struct op *op)
 		oracle_fill(op->buf, op->write, op->sector, op->sectors);
 	}
 	trace_op(op, "begun", 0);
-	/* The power goes some time after so many requests. */
-	if (++run.issued == params()->ops && !run.s->clean)
-		sim_set_cut(1 + below(6000));
 	dm_host_rw_async(dm_host_bdev(run.md), op->flags, op->sector, op->buf, op->sectors,
 			 op_done, op);
+}
+
+static void issue(struct submitter *sub, struct op *op)
+{
+	draw_op(op);
+	/* The power goes some time after so many requests. */
+	if (++run.issued == params()->ops && !run.s->clean)
+		sim_set_cut(1 + below(2500));
+	submit_op(sub, op);
 	for (u32 i = 0; op->scribbled && op->busy && i < 20; i++) {
 		op->buf[below(op->sectors << SECTOR_SHIFT)] ^= 1 + below(255);
 		cond_resched();
@@ -513,11 +521,114 @@ static void check_nothing_left(void)
 		sim_fail("%u timers or works are left", shim_scheduled());
 }
 
+/*
+ * Scripts: one operation a letter, each waited for. The backing device takes no
+ * writes but in the operation that writes back.
+ */
+
+static void script_op(blk_opf_t flags, u32 at, u32 sectors)
+{
+	struct submitter *sub = &run.submitter[0];
+	struct op *op = &sub->op[0];
+
+	memset(sub, 0, sizeof(*sub));
+	init_waitqueue_head(&sub->wait);
+	*op = (struct op) {
+		.buf = op_buffers[0][0], .flags = flags, .sectors = sectors,
+		.sector = sectors ? session_first_sector(params()) + at : 0,
+	};
+	submit_op(sub, op);
+	if (wait_event_timeout(sub->wait, !sub->busy, 2 * HZ))
+		return;
+	/* There is no room, and none without write-back. */
+	disk_model_set_errors(0, 0, 0);
+	wait_event(sub->wait, !sub->busy);
+	disk_model_set_errors(0, 1024, 1024);
+}
+
+static void script_write_back(void)
+{
+	disk_model_set_errors(0, 0, 0);
+	send("flush");
+	disk_model_set_errors(0, 1024, 1024);
+}
+
+static void script_reclaim(void)
+{
+	send("gc_percent 0");
+	msleep(1);
+	send("gc_percent 70");
+}
+
+static bool script_step(char letter)
+{
+	u32 middle = params()->sectors / 2;
+
+	switch (letter) {
+	case 'w':
+		script_op(REQ_OP_WRITE, middle - 4, 1);
+		break;
+	case 'W':
+		script_op(REQ_OP_WRITE, middle - 8, 8);
+		break;
+	case 's':	/* across the end of a stretch, and often of a segment */
+		script_op(REQ_OP_WRITE, middle - 4, 8);
+		break;
+	case 'F':
+		script_op(REQ_OP_WRITE | REQ_FUA, middle - 6, 2);
+		break;
+	case 'f':
+		script_op(REQ_OP_WRITE | REQ_PREFLUSH, 0, 0);
+		break;
+	case 'r':	/* some of it is cached, some is not */
+		script_op(REQ_OP_READ, middle - 12, 8);
+		break;
+	case 'b':
+		script_write_back();
+		break;
+	case 'c':
+		script_reclaim();
+		break;
+	case 'd':
+		detach();
+		return attach();
+	case 't':	/* what nobody asked for is committed */
+		msleep(1000);
+		break;
+	case 'n':	/* for states: 8 sectors somewhere else each time */
+		script_op(REQ_OP_WRITE, run.next_place, 8);
+		run.next_place = (run.next_place + 8) % params()->sectors;
+		break;
+	default:
+		sim_fail("a script has no operation %c", letter);
+	}
+	return true;
+}
+
+u32 session_script_at(void)
+{
+	return run.script_at;
+}
+
+/* False: an attach was refused. */
+static bool run_script(void)
+{
+	const char *script = run.s->script;
+
+	disk_model_set_errors(0, 1024, 1024);
+	for (; script[run.script_at]; run.script_at++)
+		if (!script_step(script[run.script_at]))
+			return false;
+	if (!run.s->clean)
+		sim_cut();
+	return true;
+}
+
 static void finish(void)
 {
 	sim_set_alloc_failures(0);
 	heal_disk();
-	if (below(2))
+	if (!run.s->script && below(2))
 		check_written_back();
 	detach();
 }
@@ -538,7 +649,9 @@ static void session_task(void *arg)
 		look();
 	if (run.s->only_look && below(4))
 		sim_cut();
-	while (attached && !run.s->only_look && (!run.s->clean || run.issued < params()->ops))
+	if (attached && run.s->script)
+		attached = run_script();
+	while (attached && !run.s->script && !run.s->only_look && (!run.s->clean || run.issued < params()->ops))
 		attached = work_once();
 	if (attached)
 		finish();

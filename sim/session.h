@@ -14,6 +14,7 @@
  * @known: for each sector, whether @expected has it
  * @only_look: that is all: nothing else is done, and nothing is settled
  * @clean: it ends with a detach; otherwise it goes on until the power goes
+ * @script: operations, a letter each, instead of what the mixture says; NULL: none
  * @refused: the engine would not attach it, as it may where there are media errors
  * @ops: requests that have ended
  * @sectors_read: by requests
@@ -27,6 +28,7 @@ struct session {
 	const bool *known;
 	bool only_look;
 	bool clean;
+	const char *script;
 	bool refused;
 	u64 ops;
 	bool trace;
@@ -36,6 +38,8 @@ struct session {
 u64 session_first_sector(const struct sim_params *p);
 /* Runs it in a world of its own; false: a rule is broken, session_error() says which. */
 bool session_run(struct session *s, const struct sim_config *config, enum sim_end *end);
+/* Which operation of the script is under way, from 0. */
+u32 session_script_at(void);
 const char *session_error(void);
 /* The log of the last one. */
 const char *session_log(void);

@@ -106,6 +106,7 @@ static void params_of(struct sim_params *p, u64 seed)
 				args.sets[i]);
 			exit(2);
 		}
+	sim_params_fit(p);
 }
 
 static void print_failure(u64 seed, const char *error)
@@ -134,8 +135,10 @@ static bool run_one(u64 seed, struct seed_stats *stats)
 static bool still_fails(const struct sim_params *p, u64 seed)
 {
 	struct seed_stats stats = { };
+	struct sim_params fit = *p;
 
-	return !seed_run(p, seed, false, NULL, &stats);
+	sim_params_fit(&fit);
+	return !seed_run(&fit, seed, false, NULL, &stats);
 }
 
 static bool shrink_value(struct sim_params *p, u64 seed, u32 i)
@@ -188,8 +191,8 @@ static void shrink(u64 seed)
 		if (value != *sim_params_at(&first, i, &name, &simple))
 			printf(" --set %s=%u", name, value);
 	}
-	still_fails(&p, seed);
-	printf("\n  %s\n", seed_error());
+	if (still_fails(&p, seed))
+		printf("\n  %s\n", seed_error());
 }
 
 /* Processes */

@@ -10,25 +10,30 @@ SIM_CFLAGS = $(SHIM_CFLAGS) $(SIM_OPT) -fno-pie -mcrc32 -Ikernel -Isim $(SIM_DEF
 SIM_KERNEL := kernel
 
 SIM_WORLD_SRCS = $(wildcard $(SIM_KERNEL)/*.c) $(SHIM_SRCS)
-SIM_MODEL_SRCS := $(addprefix sim/,pmem-model.c disk-model.c oracle.c checker.c)
-SIM_HOST_SRCS := shim/port-sim.c $(SIM_MODEL_SRCS) $(addprefix sim/,params.c session.c seed.c)
-SIM_PROGRAMS := sim
+SIM_MODEL_SRCS := $(addprefix sim/,pmem-model.c disk-model.c oracle.c checker.c mainline.c)
+SIM_HOST_SRCS := shim/port-sim.c $(SIM_MODEL_SRCS) $(addprefix sim/,params.c session.c mainline-session.c verdict.c seed.c)
+SIM_PROGRAMS := sim exhaustive
 
 $(S)/obj/%.o: %.c | deps-build
 	@mkdir -p $(@D)
 	@$(CC) $(SIM_CFLAGS) -MMD -c -o $@ $<
 
-# All variables of the engine and the shim in two sections, which a world resets.
+# $(1): what is made, $(2): of which objects. All variables of the engine and the shim
+# are in two sections, which a world resets.
+sim_world = $(LD) -r -o $(1).tmp $(2) && objcopy --rename-section \
+	.data=world_data --rename-section .bss=world_bss $(1).tmp $(1) && rm $(1).tmp
+sim_link = $(CC) $(SIM_CFLAGS) -no-pie -o $(1) $(2) $(SHIM_LDLIBS)
+
 $(S)/obj/world.o: $(patsubst %.c,$(S)/obj/%.o,$(SIM_WORLD_SRCS))
-	@$(LD) -r -o $@.tmp $^
-	@objcopy --rename-section .data=world_data --rename-section .bss=world_bss $@.tmp $@
-	@rm $@.tmp
+	@$(call sim_world,$@,$^)
 
 $(addprefix $(S)/,$(SIM_PROGRAMS)): $(S)/%: $(S)/obj/sim/%.o $(S)/obj/world.o \
 		$(patsubst %.c,$(S)/obj/%.o,$(SIM_HOST_SRCS))
-	@$(CC) $(SIM_CFLAGS) -no-pie -o $@ $^ $(SHIM_LDLIBS)
+	@$(call sim_link,$@,$^)
 
 -include $(shell find $(S) -name '*.d' 2>/dev/null)
 
 .PHONY: sim-programs
 sim-programs: $(addprefix $(S)/,$(SIM_PROGRAMS))
+
+include sim/mutants.mk

@@ -76,6 +76,12 @@ void sim_set_alloc_failures(u32 of_1024);
 void sim_set_cut(u64 points);
 /* A point: the seed may let another task run. */
 void sim_point(void);
+/*
+ * A moment at which a power cut would leave something new: before a fence, before a
+ * request to a disk is served. The host is told, if it wants to know.
+ */
+void sim_moment(void);
+void sim_set_moment(void (*fn)(void));
 /* Does the task hold a spinlock? */
 bool sim_spinlock_held(void);
 /* Prints what each task waits for. */

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What is to be said of a medium and a disk that nobody uses at the moment: whether
+ * the format's rules hold, what must be read, whether the disk alone is consistent, and
+ * whether Linux's own dm-pcache, attaching it, would lose anything.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include <linux/blkdev.h>
+#include <linux/kernel.h>
+
+#include "disk-model.h"
+#include "mainline.h"
+#include "oracle.h"
+#include "pmem-model.h"
+#include "session.h"
+#include "verdict.h"
+
+static struct checker_place places[DISK_MAX_SECTORS];
+static u8 expected[DISK_MAX_SECTORS << SECTOR_SHIFT];
+static bool known[DISK_MAX_SECTORS];
+static u8 mainline_disk[DISK_MAX_SECTORS << SECTOR_SHIFT];
+static struct mainline mainline;
+static char error[600];
+
+static const char *say(const char *what, const char *why)
+{
+	snprintf(error, sizeof(error), "%s: %s", what, why);
+	return error;
+}
+
+/* What must be read: from the medium by the checker's walk, else from the disk. */
+static void expect(const struct sim_params *p, const struct checker *c)
+{
+	u64 first = session_first_sector(p);
+	bool cache = c->formatted && !c->unfinished;
+
+	for (u32 i = 0; i < p->sectors; i++) {
+		const struct checker_place *place = &places[i];
+		const u8 *from = cache && place->off ? pmem_model_durable() + place->off :
+						       disk_model_durable(first + i);
+
+		known[i] = !(cache && place->bad) && !c->damaged;
+		memcpy(expected + (i << SECTOR_SHIFT), from, SECTOR_SIZE);
+	}
+}
+
+static void write_mainline_disk(void *data, u64 sector, u32 sectors, const u8 *from)
+{
+	const struct sim_params *p = data;
+	u64 first = session_first_sector(p);
+
+	if (sector >= first && sector + sectors <= first + p->sectors)
+		memcpy(mainline_disk + ((sector - first) << SECTOR_SHIFT), from,
+		       (size_t)sectors << SECTOR_SHIFT);
+}
+
+/* Through its index, and, when it has written back, from the disk alone. */
+static const char *judge_mainline(const struct sim_params *p, const struct checker_image *image,
+				  bool stale)
+{
+	u64 first = session_first_sector(p);
+	const char *wrong = NULL;
+
+	if (!mainline_attach(&mainline, image))
+		return say("Linux's own would refuse it", mainline.error);
+	mainline_places(&mainline, first, p->sectors, places);
+	for (u32 i = 0; i < p->sectors && !wrong; i++) {
+		const u8 *disk = disk_model_durable(first + i);
+
+		wrong = oracle_recovered(places[i].off ? image->media + places[i].off : disk,
+					 first + i, 1);
+		memcpy(mainline_disk + (i << SECTOR_SHIFT), disk, SECTOR_SIZE);
+	}
+	if (wrong)
+		return say("read by Linux's own", wrong);
+	mainline_writeback(&mainline, write_mainline_disk, (void *)p);
+	wrong = oracle_recovered(mainline_disk, first, p->sectors);
+	if (wrong)
+		return say("written back by Linux's own", wrong);
+	/* It miscounts keys of an old generation, which only it leaves. */
+	if (!stale && !mainline_reclaim(&mainline))
+		return say("reclaimed by Linux's own", mainline.error);
+	return NULL;
+}
+
+const char *verdict_judge(const struct sim_params *p, enum checker_state state,
+			  struct verdict *v)
+{
+	const struct checker_image image = {
+		.media = pmem_model_durable(), .bytes = pmem_model_bytes(),
+		.backing_sectors = session_first_sector(p) + p->sectors,
+		.readable = pmem_model_nr_poisoned() ? pmem_model_readable : NULL,
+	};
+	struct checker c = {
+		.first_sector = session_first_sector(p), .nr_sectors = p->sectors,
+		.places = places, .mainline_left = p->mainline,
+	};
+	bool good = checker_run(&image, state, &c);
+	const char *wrong;
+
+	/* With media errors in the metadata nobody can tell: only reading judges. */
+	if (p->poison && !good)
+		c.damaged = true;
+	if (!p->poison && (!good || c.damaged))
+		return say(state == CHECKER_DETACHED ? "medium after a detach" :
+			   "medium after a power cut", c.error);
+	expect(p, &c);
+	*v = (struct verdict) {
+		.formatted = c.formatted && !c.unfinished, .hash = c.hash, .expected = expected, .known = known, .places = places,
+		.end = { c.end[0], c.end[1] }, .key_tail = { c.key_tail[0], c.key_tail[1] },
+		.dirty_tail = { c.dirty_tail[0], c.dirty_tail[1] },
+	};
+	if (p->poison)
+		return NULL;
+	wrong = oracle_disk(disk_model_durable, !p->fast);
+	if (!wrong && c.formatted && !c.unfinished)
+		wrong = judge_mainline(p, &image, c.nr_stale_keys);
+	return wrong;
+}

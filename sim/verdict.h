@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What is to be said of a medium and a disk that nobody uses at the moment. */
+#ifndef SIM_VERDICT_H
+#define SIM_VERDICT_H
+
+#include "checker.h"
+#include "params.h"
+
+/**
+ * struct verdict - what was found
+ * @hash: of what recovery reads
+ * @expected: content of each sector, as the checker would read it
+ * @known: whether that can be said
+ * @formatted: there is a cache
+ * @end: segment and offset: where the log ends
+ * @key_tail: where it begins
+ * @dirty_tail: from where on keys are dirty
+ * @places: of each sector
+ */
+struct verdict {
+	u64 hash;
+	const u8 *expected;
+	const bool *known;
+	bool formatted;
+	u32 end[2];
+	u32 key_tail[2];
+	u32 dirty_tail[2];
+	const struct checker_place *places;
+};
+
+/**
+ * verdict_judge() - Judge the durable medium and disk.
+ * @p: what they are like
+ * @state: what is known of the moment
+ * @v: gets what was found
+ *
+ * The checker, the oracle with the disk alone, and what Linux's own dm-pcache would
+ * make of it.
+ *
+ * Return: NULL, or what is wrong.
+ */
+const char *verdict_judge(const struct sim_params *p, enum checker_state state,
+			  struct verdict *v);
+
+#endif
