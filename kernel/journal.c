@@ -367,11 +367,44 @@ static void push_sealed(struct pcache *pc)
 		commit_rounds(pc);
 }
 
+/*
+ * Logs the last key of the last kset, whose keys are all clean, again behind it. No
+ * later key of the log can overlap that one, and the backing device holds its data:
+ * what could have overwritten that is not durable yet, so not written back either.
+ *
+ * The caller owns the head. With one key there would be nothing to gain.
+ */
+static bool log_last_key_again(struct pcache *pc)
+{
+	struct pcache_journal *j = &pc->journal;
+	struct pcache_kset *ks = j->own_spare;
+	struct pcache_pos pos = j->last;
+	struct pcache_extent e;
+	u32 i;
+
+	if (j->dirty_tail.ord <= pos.ord ||
+	    j->head.off + PCACHE_KSET_BYTES(1) + PCACHE_LAST_BYTES > PCACHE_DATA_BYTES ||
+	    pcache_kset_read(pc, &pos, ks) != PCACHE_KSET_ORDINARY || ks->nr_keys < 2)
+		return false;
+	for (i = ks->nr_keys; i-- > 0; )
+		if (pcache_key_decode(pc, &ks->keys[i], &e) == PCACHE_KEY_GOOD)
+			break;
+	if (i == U32_MAX)
+		return false;
+	e.clean = true;
+	pcache_key_encode(pc, &e, &ks->keys[0]);
+	ks->nr_keys = 1;
+	ks->epoch = false;
+	pcache_seg_get(pc, e.seg);
+	return commit_kset(pc, ks) == 0;
+}
+
 /**
- * pcache_journal_move_on() - Put a LAST behind the last kset, if key_tail is at it.
+ * pcache_journal_move_on() - Put something behind the last kset, if key_tail is at it.
  * @pc: cache
  *
- * key_tail may not pass the last kset. With a LAST behind it, it may.
+ * key_tail may not pass the last kset. With a LAST behind it, it may; where no segment
+ * is free for that (mainline keeps none back), one of its keys is logged again.
  *
  * When somebody else owns the head, reclaim is woken when it is free.
  *
@@ -392,7 +425,7 @@ bool pcache_journal_move_on(struct pcache *pc)
 		return false;
 	/* Nobody else moves the head now, but an owner before may have. */
 	if (pcache_pos_same(&j->last, &j->key_tail))
-		moved = turn_to_new_segment(pc) == 0;
+		moved = turn_to_new_segment(pc) == 0 || log_last_key_again(pc);
 	commit_rounds(pc);
 	return moved;
 }

@@ -240,7 +240,8 @@ static u32 seg_alloc(struct pcache *pc, u32 keep, enum pcache_seg_use use)
 		atomic_set(&s->refs, 1);
 	}
 	spin_unlock(&segs->lock);
-	if (pcache_segs_few(pc))
+	/* Who gets none wakes what makes room, or is reclaim itself. */
+	if (s && pcache_segs_few(pc))
 		pcache_reclaim_wake(pc);
 	return s ? s - segs->seg : PCACHE_NO_SEG;
 }

@@ -34,6 +34,15 @@ static void *slot_addr(const struct pcache_slots *s, int slot)
 	return s->base + slot * s->stride;
 }
 
+/*
+ * Mainline does not set the version of tails and generations, whose slots share a
+ * line: it is whatever its stack had.
+ */
+static bool version_counts(const struct pcache_slots *s)
+{
+	return s->stride > PCACHE_TAIL_STRIDE;
+}
+
 /* Reads one slot into @record; true if it is valid. */
 static bool slot_read(const struct pcache_slots *s, int slot, void *record)
 {
@@ -41,7 +50,8 @@ static bool slot_read(const struct pcache_slots *s, int slot, void *record)
 
 	if (!pmem_read(record, slot_addr(s, slot), s->bytes))
 		return false;
-	return le32_to_cpu(h->crc) == pcache_crc(record, s->bytes) && h->version == 0;
+	return le32_to_cpu(h->crc) == pcache_crc(record, s->bytes) &&
+	       (h->version == 0 || !version_counts(s));
 }
 
 /**

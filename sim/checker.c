@@ -212,6 +212,10 @@ static bool all_zero(const void *p, u64 bytes)
 	return true;
 }
 
+/*
+ * Linux's own leaves the version of tails and generations (16 bytes apart) as its stack
+ * had it.
+ */
 static struct slots read_slots(struct run *r, u64 off, u32 stride, u32 bytes)
 {
 	struct slots s = { .now = -1 };
@@ -223,7 +227,8 @@ static struct slots read_slots(struct run *r, u64 off, u32 stride, u32 bytes)
 		if (!readable(r, off + i * stride, bytes))
 			s.unreadable = true;
 		else
-			s.valid[i] = le32_to_cpu(h->crc) == crc_of(h, bytes) && !h->version;
+			s.valid[i] = le32_to_cpu(h->crc) == crc_of(h, bytes) &&
+				     (!h->version || stride == PCACHE_TAIL_STRIDE);
 	}
 	return s;
 }
@@ -360,7 +365,7 @@ static void without_super(struct run *r)
 		put(r, 2);
 		r->c->unfinished = true;
 	} else {
-		/* A format over an older cache may leave that, between its second and third step. */
+		/* A format over an older cache may leave that, before it wipes it. */
 		refused(r, says_formatting(r) || !readable(r, PCACHE_SUPER_OFF,
 								sizeof(struct pcache_media_super)),
 			"there is no super-block, and no format that may begin again");
@@ -582,7 +587,8 @@ static bool check_tail(struct run *r, int t, struct place *now)
 	now->seg = le32_to_cpu(r->block->tails[t].seg);
 	now->off = le32_to_cpu(r->block->tails[t].off);
 	return tail_allowed(r, *now) ||
-	       refused(r, false, "extension block: %s at %u:0x%x", tail_name[t], now->seg, now->off);
+	       refused(r, false, "extension block: %s at %u:0x%x", tail_name[t], now->seg,
+		       now->off);
 }
 
 /*
@@ -713,7 +719,7 @@ static void end_of_log(struct run *r, struct place at, const struct due *due, en
 	}
 	if (r->detached && !(at.seg == le32_to_cpu(r->block->head_seg) &&
 			     at.off == le32_to_cpu(r->block->head_off))) {
-		refused(r, false, "the log ends at %u:0x%x, but was detached with its head at %u:0x%x",
+		refused(r, false, "the log ends at %u:0x%x, was detached with its head at %u:0x%x",
 			at.seg, at.off, le32_to_cpu(r->block->head_seg),
 			le32_to_cpu(r->block->head_off));
 		return;
@@ -785,7 +791,8 @@ static bool take_key(struct run *r, struct place at, const struct kset_at *k, u3
 		return refused(r, false, "kset at %u:0x%x, key %u: segment %u", at.seg, at.off, i,
 			       seg);
 	if (gen > mem.segs[seg].gen)
-		return refused(r, false, "kset at %u:0x%x, key %u: generation %llu, segment %u has %llu",
+		return refused(r, false,
+			       "kset at %u:0x%x, key %u: generation %llu, segment %u has %llu",
 			       at.seg, at.off, i, gen, seg, mem.segs[seg].gen);
 	if (gen < mem.segs[seg].gen) {
 		r->c->nr_stale_keys++;
@@ -794,7 +801,8 @@ static bool take_key(struct run *r, struct place at, const struct kset_at *k, u3
 	}
 	fault = key_fault(r, key, k->number);
 	if (fault)
-		return refused(r, false, "kset at %u:0x%x, key %u has %s", at.seg, at.off, i, fault);
+		return refused(r, false, "kset at %u:0x%x, key %u has %s", at.seg, at.off, i,
+			       fault);
 	keep_key(r, key);
 	return true;
 }
@@ -835,7 +843,8 @@ static bool take_kset(struct run *r, struct place at, const struct kset_at *k)
 	r->last_number = k->number;
 	if (k->last) {
 		if (mem.segs[k->count].used)
-			return refused(r, false, "kset at %u:0x%x: LAST leads into segment %u, which is in use",
+			return refused(r, false,
+				       "kset at %u:0x%x: LAST leads to segment %u, which is in use",
 				       at.seg, at.off, k->count);
 		use_segment(r, k->count, USED_LOG);
 		return true;
@@ -905,7 +914,7 @@ static void check_older_key_tail(struct run *r)
 	for (u32 turns = 0; !same(at, r->key_tail);) {
 		if (look(r, at, &k) != FOUND_KSET || !fits(&due, k.number) ||
 		    (turns += k.last) > r->c->n_segs) {
-			broken(r, "key_tail: its older slot does not lead to the newer one; at %u:0x%x",
+			broken(r, "key_tail: its older slot does not lead to the newer, at %u:0x%x",
 			       at.seg, at.off);
 			return;
 		}
@@ -914,7 +923,7 @@ static void check_older_key_tail(struct run *r)
 			u32 seg = le32_to_cpu(key[i].cache_seg_id);
 
 			if (seg >= r->c->n_segs || le64_to_cpu(key[i].seg_gen) != mem.segs[seg].gen)
-				broken(r, "key_tail: its older slot is not past a key of segment %u, which was given out",
+				broken(r, "key_tail: its older slot has segment %u, given out since",
 				       seg);
 		}
 		due = due_behind(&k);
@@ -960,7 +969,7 @@ static void check_stale(struct run *r)
 	if (r->detached)
 		broken(r, "cleanly detached with %u keys of an old generation", c->nr_stale_keys);
 	if (r->state == CHECKER_ATTACHED && r->stale_in_front && c->nr_ksets > 1)
-		broken(r, "attached with keys of an old generation in the first kset, which is clean");
+		broken(r, "attached with old generations in the first kset, which is clean");
 }
 
 /*
@@ -1041,7 +1050,8 @@ static void check_detached(struct run *r)
 	for (int t = 0; t < 2; t++) {
 		struct place now = t ? r->dirty_tail : r->key_tail;
 
-		if (le32_to_cpu(e->tails[t].seg) != now.seg || le32_to_cpu(e->tails[t].off) != now.off)
+		if (le32_to_cpu(e->tails[t].seg) != now.seg ||
+		    le32_to_cpu(e->tails[t].off) != now.off)
 			broken(r, "extension block: %s is %u:0x%x there, but %u:0x%x", tail_name[t],
 			       le32_to_cpu(e->tails[t].seg), le32_to_cpu(e->tails[t].off), now.seg,
 			       now.off);

@@ -114,6 +114,8 @@ const char *mainline_session_run(struct mainline_session *s)
 	ms.left = s->cut_after;
 	s->cut = false;
 	sim_seed(&ms.random, s->seed);
+	/* Some kernels clear the stack, from which it takes bytes of some records. */
+	ms.model.stack = sim_next(&ms.random) & 1 ? sim_next(&ms.random) & 0xffffff : 0;
 	if (!mainline_begin(&ms.model, &image, &ops, NULL)) {
 		snprintf(ms.error, sizeof(ms.error), "Linux's own refuses what the engine left: %s",
 			 ms.model.error);

@@ -131,7 +131,8 @@ static bool read_info(struct mainline *m)
 	int slot = find_latest(m, PCACHE_INFO_OFF, PCACHE_INFO_STRIDE, &m->info, sizeof(m->info));
 
 	if (slot < 0)
-		return wrong(m, "cache_info: %s", slot == -1 ? "it would format" : "cannot be read");
+		return wrong(m, "cache_info: %s",
+			     slot == -1 ? "it would format" : "cannot be read");
 	if (!(le32_to_cpu(m->info.flags) & PCACHE_INFO_INIT_DONE))
 		return wrong(m, "cache_info: it would format");
 	m->info_slot = slot;
@@ -194,7 +195,8 @@ static bool read_tail(struct mainline *m, int t, u64 off)
 	tail->seq = rec.header.seq;
 	tail->slot = slot;
 	if (tail->at.seg >= m->n_segs || tail->at.off >= PCACHE_DATA_BYTES)
-		return wrong(m, "%s tail: %u:0x%x", t ? "dirty" : "key", tail->at.seg, tail->at.off);
+		return wrong(m, "%s tail: %u:0x%x", t ? "dirty" : "key", tail->at.seg,
+			     tail->at.off);
 	return true;
 }
 
@@ -265,7 +267,8 @@ static bool key_fits(struct mainline *m, const struct pcache_media_key *key)
 		return wrong(m, "key of %llu+%llu: its data is nowhere", off, len);
 	if (!len || off >> 9 >= m->img->backing_sectors ||
 	    (off + len) >> 9 > m->img->backing_sectors)
-		return wrong(m, "key of %llu+%llu: the backing device does not have that", off, len);
+		return wrong(m, "key of %llu+%llu: the backing device does not have that", off,
+			     len);
 	if (off / PCACHE_STRETCH_BYTES != (off + len - 1) / PCACHE_STRETCH_BYTES)
 		return wrong(m, "key of %llu+%llu: in two of its trees", off, len);
 	return true;
@@ -555,7 +558,7 @@ bool mainline_reclaim(struct mainline *m)
 		} else if (m->tails[1].at.seg == at.seg) {
 			break;
 		} else if (log_needs(m, next, 0, at.seg)) {
-			return wrong(m, "reclaim frees segment %u, which the log has left, but needs",
+			return wrong(m, "reclaim frees segment %u of the log, which the log needs",
 				     at.seg);
 		}
 		at = next;

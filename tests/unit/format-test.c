@@ -189,14 +189,32 @@ static void test_slots(void)
 	check_current(m, 1, 7 + 127, 200);
 	put_slot(m, 1, 7 + 129, 200);
 	check_current(m, 0, 7, 100);
-	/* A torn one does not count, nor does one of another version. */
+	/* A torn one does not count. */
 	put_slot(m, 1, 8, 200);
 	m[16 + 8] ^= 1;
 	check_current(m, 0, 7, 100);
+	/* Mainline does not set the version of generations and tails. */
 	put_slot(m, 1, 8, 200);
 	m[16 + 5] = 1;
 	*(__le32 *)(m + 16) = cpu_to_le32(pcache_crc(m + 16, 16));
-	check_current(m, 0, 7, 100);
+	check_current(m, 1, 8, 200);
+}
+
+/* A record whose slots are far apart is of no other version than ours. */
+static void test_version(void)
+{
+	struct pcache_media_info info = { .header.version = 1 };
+	u8 *m = calloc(2, PCACHE_INFO_STRIDE);
+	struct pcache_slots slots;
+
+	host_section("version");
+	for (info.header.version = 0; info.header.version < 2; info.header.version++) {
+		info.header.crc = cpu_to_le32(pcache_crc(&info, sizeof(info)));
+		memcpy(m, &info, sizeof(info));
+		pcache_slots_init(&slots, m, PCACHE_INFO_STRIDE, sizeof(info));
+		CHECK_EQ(pcache_slots_read(&slots, &info), info.header.version == 0);
+	}
+	free(m);
 }
 
 /*
@@ -407,6 +425,7 @@ int main(void)
 	test_crc_of_slots();
 	test_zeroed();
 	test_slots();
+	test_version();
 	test_number_behind_mainline();
 	test_format(false);
 	test_format(true);

@@ -19,6 +19,13 @@ UNIT_DEFS_tiny := -DPCACHE_SEG_BYTES=65536 -DPCACHE_MIN_SEGS=8 -DPCACHE_MIN_BYTE
 UNIT_VARIANT_params-test := tiny
 UNIT_VARIANT_fault-test := tiny
 UNIT_VARIANT_media-test := tiny
+UNIT_VARIANT_checker-test := tiny
+# What else of this tree a program is made of.
+UNIT_SRCS_checker-test := sim/checker.c sim/mainline.c
+# Once more, with segments of full size.
+UNIT_PROGRAMS += checker-full-test
+UNIT_SOURCE_checker-full-test := checker-test
+UNIT_SRCS_checker-full-test := $(UNIT_SRCS_checker-test)
 # It counts the stores to the medium.
 UNIT_LDFLAGS_media-test := -Wl,--wrap=port_pmem_store,--wrap=port_pmem_fence
 # Tests of the shim itself, without the engine.
@@ -26,7 +33,7 @@ UNIT_SHIM_PROGRAMS := shim-test
 unit_variant = $(or $(UNIT_VARIANT_$(1)),full)
 
 UNIT_CFLAGS := $(SHIM_CFLAGS) -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
-	       -fno-sanitize-recover=undefined -Ikernel
+	       -fno-sanitize-recover=undefined -Ikernel -Isim
 UNIT_LDLIBS := $(SHIM_LDLIBS) -lcrypto
 
 UNIT_SHIM_OBJS := $(patsubst %.c,$(U)/obj/%.o,$(SHIM_SRCS) $(SHIM_THREADS_SRCS))
@@ -43,7 +50,8 @@ $(U)/obj/$(1)/%.o: %.c | deps-build
 endef
 
 # $(1): program; what of it is not the shim's
-unit_srcs = $(UNIT_DIR)/$(1).c $(if $(filter $(1),$(UNIT_SHIM_PROGRAMS)),,$(UNIT_DIR)/host.c $(UNIT_ENGINE))
+unit_srcs = $(UNIT_DIR)/$(or $(UNIT_SOURCE_$(1)),$(1)).c $(if $(filter $(1),$(UNIT_SHIM_PROGRAMS)),,$(UNIT_DIR)/host.c $(UNIT_ENGINE)) \
+	    $(UNIT_SRCS_$(1))
 
 # $(1): program, $(2): its variant
 define unit_program_rules
