@@ -571,6 +571,7 @@ int main(int argc, char **argv)
 		return run_only();
 	for (u32 i = 0; i < args.jobs; i++)
 		if (!fork()) {
+			pmem_model_init();
 			work();
 			_exit(0);
 		}

@@ -467,6 +467,7 @@ void pmem_model_init(void)
 		perror("memfd");
 		exit(1);
 	}
+	pm.nr_used = pm.nr_touched = 0;
 	pm.readable = map(fd, PROT_READ);
 	pm.view = map(fd, PROT_READ | PROT_WRITE);
 	close(fd);

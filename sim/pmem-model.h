@@ -44,6 +44,7 @@ struct pmem_counts {
 	u64 fences;
 };
 
+/* Once in each process: the mappings are not to be shared with a child. */
 void pmem_model_init(void);
 /* A blank medium without media errors. */
 void pmem_model_new(u64 bytes);

@@ -72,7 +72,9 @@ static bool judge(enum checker_state state, bool new_image)
 	return true;
 }
 
-static bool run_session(bool only_look, bool clean, u64 cut_after, enum sim_end *end)
+enum kind { WORK, LOOK, LOOK_READ_ONLY };
+
+static bool run_session(enum kind kind, bool clean, u64 cut_after, enum sim_end *end)
 {
 	struct sim_config config = {
 		.seed = sim_next(&sd.random), .cpus = sd.p->cpus,
@@ -81,7 +83,8 @@ static bool run_session(bool only_look, bool clean, u64 cut_after, enum sim_end 
 	};
 	struct session s = {
 		.p = sd.p, .seed = sim_next(&sd.random), .crashed = sd.crashed,
-		.expected = sd.verdict.expected, .known = sd.verdict.known, .only_look = only_look,
+		.expected = sd.verdict.expected, .known = sd.verdict.known, .only_look = kind != WORK,
+		.read_only = kind == LOOK_READ_ONLY,
 		.clean = clean, .trace = sd.trace,
 	};
 	bool ok;
@@ -89,7 +92,8 @@ static bool run_session(bool only_look, bool clean, u64 cut_after, enum sim_end 
 	sd.nr_sessions++;
 	if (sd.trace)
 		fprintf(stderr, "--- session %u%s%s\n", sd.nr_sessions,
-			only_look ? ", only to look" : "", clean ? ", ends with a detach" : "");
+			kind == LOOK ? ", only to look" : kind ? ", read-only" : "",
+			clean ? ", ends with a detach" : "");
 	ok = session_run(&s, &config, end);
 	sd.stats->sessions++;
 	sd.stats->ops += s.ops;
@@ -137,7 +141,10 @@ static bool after_cut(void)
 		power_on();
 		if (!judge(CHECKER_CRASHED, true))
 			return false;
-		if (left > 1 && !run_session(true, true, 0, &end))
+		if (sd.verdict.formatted && !sim_below(&sd.random, 4) &&
+		    !run_session(LOOK_READ_ONLY, true, 0, &end))
+			return false;
+		if (left > 1 && !run_session(LOOK, true, 0, &end))
 			return false;
 	}
 	/* What was refused in one variant is not what goes on. */
@@ -192,7 +199,7 @@ static bool one_round(void)
 	if (sd.nr_sessions && !sd.p->poison && sim_chance(&sd.random, sd.p->mainline) &&
 	    !mainline_round())
 		return false;
-	if (!run_session(false, clean, cut_after, &end))
+	if (!run_session(WORK, clean, cut_after, &end))
 		return false;
 	return end == SIM_CUT ? after_cut() : after_detach();
 }
@@ -219,5 +226,5 @@ bool seed_run(const struct sim_params *p, u64 seed, bool trace,
 	if (sd.over)
 		return true;
 	/* What is left at last. */
-	return run_session(true, true, 0, &end) && (end == SIM_CUT || after_detach());
+	return run_session(LOOK, true, 0, &end) && (end == SIM_CUT || after_detach());
 }

@@ -120,7 +120,7 @@ static int try_attach(bool force, u32 fail_of_1024, char *error, size_t bytes)
 	sim_set_alloc_failures(0);
 	run.md = dm_host_create("cache");
 	sim_set_alloc_failures(fail_of_1024);
-	r = dm_host_load(run.md, line, false, error, bytes);
+	r = dm_host_load(run.md, line, run.s->read_only, error, bytes);
 	if (!r)
 		r = dm_host_resume(run.md);
 	if (r) {
@@ -135,7 +135,8 @@ static int try_attach(bool force, u32 fail_of_1024, char *error, size_t bytes)
 static bool attach(void)
 {
 	char error[256];
-	int r = try_attach(chance(params()->force), params()->alloc_fail, error, sizeof(error));
+	bool force = chance(params()->force) && !run.s->read_only;
+	int r = try_attach(force, params()->alloc_fail, error, sizeof(error));
 
 	if (r == -EBUSY)
 		r = try_attach(false, params()->alloc_fail, error, sizeof(error));
@@ -449,17 +450,24 @@ static void suspend_and_resume(void)
 		sim_fail("resume: %d", r);
 }
 
-/* Goes or comes back, with all that may depend on it. */
-static void change_disk(void)
+/* It goes, or some of it can't be read or written any more, for a while. */
+static void break_disk(void)
 {
-	run.gone = !run.gone;
-	disk_model_set_gone(run.gone);
+	const struct sim_params *p = params();
+
+	run.gone = true;
+	if (below(2))
+		disk_model_set_gone(true);
+	else
+		disk_model_set_bad(session_first_sector(p) + below(p->sectors),
+				   1 + below(p->sectors / 4));
 }
 
 static void heal_disk(void)
 {
 	run.gone = false;
 	disk_model_set_gone(false);
+	disk_model_set_bad(0, 0);
 }
 
 static bool work_once(void)
@@ -471,11 +479,13 @@ static bool work_once(void)
 		send_some();
 	if (chance(p->suspends) && !run.gone)
 		suspend_and_resume();
-	if (run.gone)
+	if (run.gone) {
+		msleep(1 + below(3000));
 		heal_disk();
+	}
 	join_submitters();
 	if (chance(p->gone))
-		change_disk();
+		break_disk();
 	if (chance(p->detaches) && !run.gone) {
 		detach();
 		if (!attach())
@@ -633,10 +643,29 @@ static void finish(void)
 	detach();
 }
 
+static void work(void)
+{
+	bool attached = attach();
+
+	if (attached && run.s->crashed)
+		look();
+	if (run.s->only_look && !run.s->read_only && below(4))
+		sim_cut();
+	if (attached && run.s->script)
+		attached = run_script();
+	while (attached && !run.s->script && !run.s->only_look &&
+	       (!run.s->clean || run.issued < params()->ops))
+		attached = work_once();
+	if (attached && run.s->read_only)
+		detach();
+	else if (attached)
+		finish();
+}
+
 static void session_task(void *arg)
 {
 	struct block_device *pmem = pmem_model_bdev(), *disk = disk_model_bdev();
-	bool attached;
+	u64 stores = pmem_model_counts()->stores;
 
 	if (shim_module_init())
 		sim_fail("the module cannot be loaded");
@@ -644,17 +673,9 @@ static void session_task(void *arg)
 	disk_model_start();
 	dm_host_add_bdev(pmem);
 	dm_host_add_bdev(disk);
-	attached = attach();
-	if (attached && run.s->crashed)
-		look();
-	if (run.s->only_look && below(4))
-		sim_cut();
-	if (attached && run.s->script)
-		attached = run_script();
-	while (attached && !run.s->script && !run.s->only_look && (!run.s->clean || run.issued < params()->ops))
-		attached = work_once();
-	if (attached)
-		finish();
+	work();
+	if (run.s->read_only && pmem_model_counts()->stores != stores)
+		sim_fail("a read-only table stores to the cache device");
 	sim_set_alloc_failures(0);
 	dm_host_remove_bdev(pmem);
 	dm_host_remove_bdev(disk);

@@ -13,6 +13,7 @@
  * @expected: what must be read then, of all sectors; NULL: only the oracle knows
  * @known: for each sector, whether @expected has it
  * @only_look: that is all: nothing else is done, and nothing is settled
+ * @read_only: by a read-only table, which must not store anything
  * @clean: it ends with a detach; otherwise it goes on until the power goes
  * @script: operations, a letter each, instead of what the mixture says; NULL: none
  * @refused: the engine would not attach it, as it may where there are media errors
@@ -27,6 +28,7 @@ struct session {
 	const u8 *expected;
 	const bool *known;
 	bool only_look;
+	bool read_only;
 	bool clean;
 	const char *script;
 	bool refused;

@@ -262,6 +262,7 @@ static int run_all(void)
 	} else {
 		for (u32 i = 0; i < args.jobs; i++)
 			if (!fork()) {
+				pmem_model_init();
 				work();
 				_exit(0);
 			}

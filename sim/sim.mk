@@ -33,7 +33,16 @@ $(addprefix $(S)/,$(SIM_PROGRAMS)): $(S)/%: $(S)/obj/sim/%.o $(S)/obj/world.o \
 
 -include $(shell find $(S) -name '*.d' 2>/dev/null)
 
-.PHONY: sim-programs
+.PHONY: sim-programs sim exhaustive test-sim
 sim-programs: $(addprefix $(S)/,$(SIM_PROGRAMS))
 
-include sim/mutants.mk
+# make sim SECONDS=n [SEED=s]
+sim: $(S)/sim
+	@$(S)/sim --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
+
+# make exhaustive [LENGTH=n]
+exhaustive: $(S)/exhaustive
+	@$(S)/exhaustive --length $(or $(LENGTH),3)
+
+test-sim: sim-programs
+	@sim/run-tests

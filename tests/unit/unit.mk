@@ -75,3 +75,13 @@ unit: unit-programs
 # The same in seconds: shorter loads.
 unit-fast: unit-programs
 	@OPS=20000 tests/unit/run $(addprefix $(U)/,$(UNIT_PROGRAMS))
+
+# The engine with threads under ThreadSanitizer, one load after another for SECONDS.
+TSAN_SRCS := $(UNIT_DIR)/load-test.c $(UNIT_DIR)/host.c $(UNIT_ENGINE) $(SHIM_SRCS) $(SHIM_THREADS_SRCS)
+$(U)/load-test-tsan: $(TSAN_SRCS) | deps-build
+	@mkdir -p $(@D)
+	@$(CC) $(SHIM_CFLAGS) -g -O1 -fsanitize=thread -Ikernel $(UNIT_DEFS_small) -o $@ $^ $(UNIT_LDLIBS)
+
+.PHONY: tsan
+tsan: $(U)/load-test-tsan
+	@tests/unit/run-tsan $< $(or $(SECONDS),600)
