@@ -378,13 +378,14 @@ static bool log_last_key_again(struct pcache *pc)
 {
 	struct pcache_journal *j = &pc->journal;
 	struct pcache_kset *ks = j->own_spare;
-	struct pcache_pos pos = j->last;
+	struct pcache_places at;
 	struct pcache_extent e;
 	u32 i;
 
-	if (j->dirty_tail.ord <= pos.ord ||
+	pcache_journal_places(pc, &at);
+	if (at.dirty_tail.ord <= at.last.ord ||
 	    j->head.off + PCACHE_KSET_BYTES(1) + PCACHE_LAST_BYTES > PCACHE_DATA_BYTES ||
-	    pcache_kset_read(pc, &pos, ks) != PCACHE_KSET_ORDINARY || ks->nr_keys < 2)
+	    pcache_kset_read(pc, &at.last, ks) != PCACHE_KSET_ORDINARY || ks->nr_keys < 2)
 		return false;
 	for (i = ks->nr_keys; i-- > 0; )
 		if (pcache_key_decode(pc, &ks->keys[i], &e) == PCACHE_KEY_GOOD)

@@ -28,6 +28,7 @@
 #include <linux/mm.h>
 
 #include "disk-model.h"
+#include "guard.h"
 #include "mainline-session.h"
 #include "oracle.h"
 #include "pcache.h"
@@ -115,7 +116,7 @@ static struct sim_params params = {
 };
 static struct sim_random chooser;
 static u64 media_bytes;
-static char where[200];
+static char where[200], command[240];
 
 static void count(u64 *n, u64 by)
 {
@@ -124,10 +125,18 @@ static void count(u64 *n, u64 by)
 
 static bool failed(const char *error)
 {
-	printf("FAILED: exhaustive --only '%s'\n  %s\n", where, error);
+	printf("FAILED: %s\n  %s\n", command, error);
 	fflush(stdout);
 	count(&stats->failures, 1);
 	return false;
+}
+
+/* What runs now: a state and operations. */
+static void begin(const struct state *st, const char *script)
+{
+	snprintf(where, sizeof(where), "%s%s:%s", st->name, st->data_crc ? ", CRC" : "", script);
+	snprintf(command, sizeof(command), "exhaustive --only '%s'", where);
+	guard_begin(command);
 }
 
 /* The power at a moment of the last operation */
@@ -358,7 +367,7 @@ static bool make_state(struct state *st)
 	params.data_crc = st->data_crc;
 	params.poison = 0;
 	params.mainline = st->mainline;
-	snprintf(where, sizeof(where), "%s%s:", st->name, st->data_crc ? ", CRC" : "");
+	begin(st, "");
 	if (st->fill_log) {
 		if (!make_log_long())
 			return false;
@@ -402,7 +411,7 @@ static bool run_sequence(const struct state *st, const char *script)
 {
 	u32 nr = 0;
 
-	snprintf(where, sizeof(where), "%s%s:%s", st->name, st->data_crc ? ", CRC" : "", script);
+	begin(st, script);
 	count(&stats->sequences, 1);
 	for (u32 at = 1; at <= nr + 1; at++) {
 		restore(st);
@@ -558,6 +567,7 @@ int main(int argc, char **argv)
 
 	sim_init();
 	pmem_model_init();
+	guard_init();
 	parse(argc, argv);
 	media_bytes = ALIGN(PCACHE_SEGS_OFF + (u64)SEGS * PCACHE_SEG_BYTES, PAGE_SIZE);
 	stats = mmap(NULL, sizeof(*stats), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,

@@ -14,6 +14,7 @@
 #include <linux/kernel.h>
 
 #include "disk-model.h"
+#include "guard.h"
 #include "pmem-model.h"
 #include "seed.h"
 
@@ -109,24 +110,35 @@ static void params_of(struct sim_params *p, u64 seed)
 	sim_params_fit(p);
 }
 
-static void print_failure(u64 seed, const char *error)
+/* What repeats it. */
+static const char *command_of(u64 seed)
 {
-	printf("FAILED: sim --seed %llu", (unsigned long long)seed);
-	for (u32 i = 0; i < args.nr_sets; i++)
-		printf(" --set %s", args.sets[i]);
-	printf("\n  %s%s", error, error[strlen(error) - 1] == '\n' ? "" : "\n");
+	static char line[2000];
+	size_t n = snprintf(line, sizeof(line), "sim --seed %llu", (unsigned long long)seed);
+
+	for (u32 i = 0; i < args.nr_sets && n < sizeof(line); i++)
+		n += snprintf(line + n, sizeof(line) - n, " --set %s", args.sets[i]);
+	return line;
+}
+
+static void print_failure(const char *command, const char *error)
+{
+	printf("FAILED: %s\n  %s%s", command, error,
+	       error[strlen(error) - 1] == '\n' ? "" : "\n");
 	fflush(stdout);
 }
 
 static bool run_one(u64 seed, struct seed_stats *stats)
 {
+	const char *command = command_of(seed);
 	struct sim_params p;
 
 	params_of(&p, seed);
+	guard_begin(command);
 	if (seed_run(&p, seed, args.trace, image_is_new, stats))
 		return true;
 	stats->failures++;
-	print_failure(seed, seed_error());
+	print_failure(command, seed_error());
 	return false;
 }
 
@@ -383,6 +395,7 @@ int main(int argc, char **argv)
 
 	sim_init();
 	pmem_model_init();
+	guard_init();
 	if (parse(argc, argv)) {
 		params_of(&p, args.seed);
 		sim_params_print(&p);
