@@ -606,7 +606,7 @@ void port_random(void *buf, size_t len)
 #define FRESH_BYTE 0xa5
 #define FREED_BYTE 0x6b
 #define FREED_WORD 0x6b6b6b6b6b6b6b6bULL
-#define FILL_BYTES 512
+#define FILL_BYTES 128
 
 struct block {
 	u32 magic;

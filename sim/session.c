@@ -215,6 +215,9 @@ static void compare(void)
 		    memcmp(is, s->expected + (i << SECTOR_SHIFT), SECTOR_SIZE))
 			sim_fail("sector %llu is not read as the medium has it",
 				 (unsigned long long)first + i);
+		/* Of a log that media errors have cut, a read-only table shows what is left. */
+		if (s->read_only && media_errors())
+			continue;
 		error = oracle_recovered(is, first + i, 1);
 		if (error)
 			sim_fail("%s", error);

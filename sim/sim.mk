@@ -46,3 +46,5 @@ exhaustive: $(S)/exhaustive
 
 test-sim: sim-programs
 	@sim/run-tests
+
+include sim/mutants.mk
