@@ -65,6 +65,7 @@ struct wb_bio {
  * struct round - one round
  * @from: where its ksets begin
  * @to: behind them
+ * @held: dirty_tail stays where it is, because of an earlier one
  * @keys: dirty ones in these
  * @key_sectors: their lengths
  * @written: sectors that have got to the backing device, durably
@@ -74,6 +75,7 @@ struct wb_bio {
 struct round {
 	struct pcache_pos from;
 	struct pcache_pos to;
+	bool held;
 	u32 keys;
 	u32 key_sectors;
 	u32 written;
@@ -113,14 +115,22 @@ static int collect_keys(struct pcache *pc, const struct pcache_kset *ks, struct 
 	return 0;
 }
 
-/* Does the round end before this kset? */
+static bool begins_epoch(const struct pcache_kset *ks)
+{
+	return ks->epoch || pcache_kset_number(ks) == 0;
+}
+
+/*
+ * Does the round end before this kset? One without dirty keys so far may go on into
+ * the next epoch, but not while something of an earlier round is held up.
+ */
 static bool round_ends(struct pcache *pc, const struct pcache_kset *ks, const struct round *rd)
 {
-	if (rd->keys == 0)
+	if (rd->to.ord == rd->from.ord || (rd->keys == 0 && !rd->held))
 		return false;
 	if (rd->keys + ks->nr_keys > BATCH_KEYS || rd->key_sectors > BATCH_SECTORS)
 		return true;
-	return pc->ordered && (ks->epoch || pcache_kset_number(ks) == 0);
+	return pc->ordered && begins_epoch(ks);
 }
 
 /*
@@ -679,8 +689,8 @@ static bool nothing_but_bad(struct pcache *pc, const struct round *rd,
 	return false;
 }
 
-/* One round. @held: dirty_tail stays where it is, because of an earlier one. */
-static enum outcome run_round(struct pcache *pc, struct round *rd, bool held)
+/* One round. */
+static enum outcome run_round(struct pcache *pc, struct round *rd)
 {
 	struct pcache_places at;
 	int r;
@@ -693,7 +703,7 @@ static enum outcome run_round(struct pcache *pc, struct round *rd, bool held)
 		pcache_set_state(pc, PCACHE_FAIL, "a kset behind dirty_tail cannot be read");
 	if (r || (rd->keys && !write_and_flush(pc, rd)))
 		return ROUND_FAILED;
-	if (held || (rd->unwritten && pc->ordered))
+	if (rd->held || (rd->unwritten && pc->ordered))
 		return ROUND_HELD;
 	if (nothing_but_bad(pc, rd, &at))
 		return ROUND_STUCK;
@@ -721,8 +731,7 @@ static bool same_epoch_goes_on(struct pcache *pc, struct pcache_pos to)
 			return true;
 		kind = pcache_kset_read(pc, &to, ks);
 		if (kind != PCACHE_KSET_IS_LAST)
-			return kind == PCACHE_KSET_ORDINARY && !ks->epoch &&
-			       pcache_kset_number(ks) != 0;
+			return kind == PCACHE_KSET_ORDINARY && !begins_epoch(ks);
 	}
 	return false;
 }
@@ -755,27 +764,26 @@ static void writing_works(struct pcache *pc)
 static void run_rounds(struct pcache *pc)
 {
 	struct round rd = { .from = pc->journal.dirty_tail };
-	bool held = false;
 
 	while (!READ_ONCE(pc->wb.stop) && READ_ONCE(pc->state) == PCACHE_RW) {
-		enum outcome o = run_round(pc, &rd, held);
+		enum outcome o = run_round(pc, &rd);
 
 		clear_trees(&pc->wb);
 		if (o == ROUND_DONE) {
 			writing_works(pc);
-		} else if (o == ROUND_EMPTY && !held) {
+		} else if (o == ROUND_EMPTY && !rd.held) {
 			finish_waiters(pc, pc->journal.dirty_tail.ord, 0);
 			return;
 		} else if (o == ROUND_STUCK) {
 			finish_waiters(pc, pc->wb.stuck_at, -EIO);
 			return;
 		} else if (o == ROUND_HELD && same_epoch_goes_on(pc, rd.to)) {
-			held = true;
+			rd.held = true;
 		} else {
 			pause_after_error(pc);
 			return;
 		}
-		rd = (struct round) { .from = rd.to };
+		rd = (struct round) { .from = rd.to, .held = rd.held };
 		cond_resched();
 	}
 	if (READ_ONCE(pc->state) != PCACHE_RW)
