@@ -22,6 +22,13 @@ help:
 	@echo '  make install       install the module for the running kernel (KDIR=/lib/modules/$$(uname -r)/build)'
 	@echo 'For development:'
 	@echo '  make unit          unit tests in userspace, with ASan and UBSan'
+	@echo '  make sim           the simulator: power cuts, faults and races from seeds (SECONDS=n, SEED=s)'
+	@echo '  make exhaustive    the simulator: every short sequence, every power cut'
+	@echo '  make mutants       planted mistakes, each of which the simulator has to find'
+	@echo '  make sweep         every byte of metadata damaged'
+	@echo '  make fuzz          fuzzers of media, tables and scripts (SECONDS=n)'
+	@echo '  make coverage      what of kernel/ unit tests and simulator reach'
+	@echo '  make tsan          the engine with threads under ThreadSanitizer (SECONDS=n)'
 	@echo '  make test-vm       tests in the virtual machine'
 	@echo '  make check         build without warnings (W=1), sparse, dependencies between directories'
 	@echo '  make debug-kernel  a kernel with KASAN, lockdep and more (10 minutes and more)'
@@ -63,10 +70,17 @@ include shim/shim.mk
 include tests/unit/unit.mk
 include tests/vm/vm.mk
 include sim/sim.mk
+include tests/fuzz/fuzz.mk
+include scripts/coverage.mk
 
 .PHONY: test
 test:
-	@scripts/test-all check unit test-vm
+	@scripts/test-all check unit test-sim sweep test-fuzz mutants-sample test-vm
+
+# What `make test` has time for.
+.PHONY: test-fuzz
+test-fuzz:
+	@$(MAKE) -s fuzz SECONDS=30
 
 .PHONY: demo
 demo: module deps-vm

@@ -83,7 +83,7 @@ void sim_params_draw(struct sim_params *p, u64 seed)
 	memset(p, 0, sizeof(*p));
 	sim_seed(&r, seed ^ 0x706172616d73ULL);
 	p->rounds = ONE_OF(&r, 1, 1, 1, 1, 2, 3);
-	p->ops = ONE_OF(&r, 100, 100, 100, 130);
+	p->ops = sim_below(&r, 40) ? ONE_OF(&r, 100, 100, 100, 130) : 600;
 	p->variants = ONE_OF(&r, 1, 1, 1, 2, 3);
 	p->cpus = 1 + sim_below(&r, 4);
 	p->switch_mean = ONE_OF(&r, 0, 3, 10, 30, 100, 400);
