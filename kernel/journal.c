@@ -395,7 +395,10 @@ static bool log_last_key_again(struct pcache *pc)
 	e.clean = true;
 	pcache_key_encode(pc, &e, &ks->keys[0]);
 	ks->nr_keys = 1;
-	ks->epoch = false;
+	/* It may be the first of the attach. An epoch without dirty keys costs nothing. */
+	spin_lock(&j->lock);
+	ks->epoch = j->open->epoch;
+	spin_unlock(&j->lock);
 	pcache_seg_get(pc, e.seg);
 	return commit_kset(pc, ks) == 0;
 }

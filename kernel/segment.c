@@ -307,8 +307,10 @@ bool pcache_room_get(struct pcache *pc, u32 sectors, struct pcache_room *room)
 }
 
 /**
- * pcache_heads_close() - Close all data heads.
- * @pc: cache; no request is under way
+ * pcache_heads_close() - Close all data heads; the next data opens new ones.
+ * @pc: cache
+ *
+ * Context: process context, no locks.
  */
 void pcache_heads_close(struct pcache *pc)
 {
@@ -316,10 +318,14 @@ void pcache_heads_close(struct pcache *pc)
 
 	for (i = 0; i < pc->segs.nr_heads; i++) {
 		struct pcache_head *h = &pc->segs.heads[i];
+		u32 seg;
 
-		if (h->seg != PCACHE_NO_SEG)
-			pcache_seg_put(pc, h->seg, 1);
+		spin_lock(&h->lock);
+		seg = h->seg;
 		h->seg = PCACHE_NO_SEG;
+		spin_unlock(&h->lock);
+		if (seg != PCACHE_NO_SEG)
+			pcache_seg_put(pc, seg, 1);
 	}
 }
 
@@ -358,37 +364,26 @@ u32 pcache_segs_free_dead(struct pcache *pc)
 	return freed;
 }
 
-static bool heads_have_room(struct pcache *pc)
-{
-	bool have = false;
-	u32 i;
-
-	for (i = 0; i < pc->segs.nr_heads; i++) {
-		struct pcache_head *h = &pc->segs.heads[i];
-
-		spin_lock(&h->lock);
-		have |= h->seg != PCACHE_NO_SEG;
-		spin_unlock(&h->lock);
-	}
-	return have;
-}
-
 /**
  * pcache_segs_for_bad_data() - Is there room in the log for bad data?
  * @pc: cache; its keys have just been committed
  *
- * What the log may still need is left to it: a segment to move on into, and what
- * keys for the rest of the data heads' room take. Of what was reserved for the log
- * some may be in use by now; but writes wait only when no head has room, so that
- * in the end there is room here.
+ * What the log may still need is left to it: a segment to move on into, and what keys
+ * for the rest of the data heads' room take. Where that is too much the heads are
+ * closed: then there is no such rest, and of what was reserved for the log, some of
+ * which may be in use by now, one segment is enough.
+ *
+ * Context: process context, no locks.
  */
 bool pcache_segs_for_bad_data(struct pcache *pc)
 {
-	u32 keep = 1;
+	u32 free = READ_ONCE(pc->segs.nr_free);
 
-	if (heads_have_room(pc))
-		keep += DIV_ROUND_UP(pc->segs.nr_heads, 8);
-	return READ_ONCE(pc->segs.nr_free) > keep;
+	if (free > 1 + DIV_ROUND_UP(pc->segs.nr_heads, 8))
+		return true;
+	if (free > 1)
+		pcache_heads_close(pc);
+	return free > 1;
 }
 
 /**

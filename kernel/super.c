@@ -47,23 +47,39 @@ static bool media_is_zero(struct pcache *pc, u64 off, u32 bytes)
 }
 
 /*
- * Is the device blank? The very first store of a format, that of the extension
- * block, may have been torn: it can be recognised by its magic, or is in words that
- * come before and behind that.
+ * Is what stands in a slot of the block zero, or part of what F1 writes there first?
+ * Only seq, state, the cache's identity and what it is bound to may not be zero.
  */
+static bool ext_unfinished(struct pcache *pc, u32 slot)
+{
+	const u32 places = offsetof(struct pcache_media_ext, head_seg);
+	const u32 behind = offsetof(struct pcache_media_ext, info_seq) + sizeof(__le32);
+	struct pcache_media_ext ext;
+
+	if (!pmem_read(&ext, pc->media + PCACHE_EXT_OFF + slot * PCACHE_EXT_STRIDE, sizeof(ext)))
+		return false;
+	return (ext.magic == 0 || le64_to_cpu(ext.magic) == PCACHE_EXT_MAGIC) &&
+	       ext.header.seq <= 2 && ext.header.version == 0 && ext.header.res == 0 &&
+	       mem_is_zero(ext.label, sizeof(ext.label)) &&
+	       ext.features_incompat == 0 && ext.features_compat == 0 &&
+	       !(le32_to_cpu(ext.state) & ~PCACHE_EXT_FORMATTING) &&
+	       ext.own_seg == 0 && ext.own_off == 0 &&
+	       mem_is_zero((u8 *)&ext + places, offsetof(struct pcache_media_ext, info_seq) - places) &&
+	       (ext.info_seq == 0 || le32_to_cpu(ext.info_seq) == NO_INFO_SEQ) &&
+	       mem_is_zero((u8 *)&ext + behind, sizeof(ext) - behind);
+}
+
+/* Is the device blank, but for a first store of a format that was torn? */
 static bool media_is_blank(struct pcache *pc)
 {
 	u32 at = 0, slot;
 
 	for (slot = 0; slot < 2; slot++) {
 		u32 off = PCACHE_EXT_OFF + slot * PCACHE_EXT_STRIDE;
-		struct pcache_media_ext ext;
 
-		if (!media_is_zero(pc, at, off - at) ||
-		    !pmem_read(&ext, pc->media + off, sizeof(ext)) ||
-		    (ext.magic && le64_to_cpu(ext.magic) != PCACHE_EXT_MAGIC))
+		if (!media_is_zero(pc, at, off - at) || !ext_unfinished(pc, slot))
 			return false;
-		at = off + sizeof(ext);
+		at = off + sizeof(struct pcache_media_ext);
 	}
 	return media_is_zero(pc, at, BLANK_BYTES - at);
 }

@@ -498,6 +498,9 @@ static int log_again(struct pcache *pc, const struct pcache_extent *e, bool spoi
 		spin_unlock(&sh->lock);
 		if (!live)
 			return 0;
+		/* A kset's worth of them may have taken a segment. */
+		if (pc->wb.own_keys % PCACHE_KSET_KEYS == 0 && !pcache_segs_for_bad_data(pc))
+			return -ENOSPC;
 		if (pc->data_crc)
 			part.crc = crc_for_new_key(pc, &part, spoil);
 		part.key_delta = 0;

@@ -333,10 +333,24 @@ static u32 segs_that_fit(const struct run *r)
 	return n < PCACHE_MAX_SEGS ? n : PCACHE_MAX_SEGS;
 }
 
-/*
- * Are the first 64 KiB zero? The very first store of a format, that of the block, may
- * have been torn; its second word is its magic, or is not there.
- */
+/* May a slot of the block be what is left of the very first store of a format? */
+static bool block_as_formatted(const struct pcache_media_ext *e)
+{
+	struct pcache_media_ext rest = *e;
+
+	if ((rest.magic && le64_to_cpu(rest.magic) != PCACHE_EXT_MAGIC) || rest.header.seq > 2 ||
+	    (rest.state && rest.state != cpu_to_le32(PCACHE_EXT_FORMATTING)) ||
+	    (rest.info_seq && le32_to_cpu(rest.info_seq) != 0x100))
+		return false;
+	rest.header.crc = rest.state = rest.tag = rest.info_seq = 0;
+	rest.header.seq = 0;
+	rest.magic = rest.backing_sectors = rest.own_number = rest.created = 0;
+	memset(rest.uuid, 0, sizeof(rest.uuid));
+	memset(rest.backing_id, 0, sizeof(rest.backing_id));
+	return all_zero(&rest, sizeof(rest));
+}
+
+/* Are the first 64 KiB zero, but for such a store? */
 static bool blank(const struct run *r)
 {
 	const u64 first = 65536;
@@ -348,8 +362,7 @@ static bool blank(const struct run *r)
 		u64 off = PCACHE_EXT_OFF + slot * PCACHE_EXT_STRIDE;
 		const struct pcache_media_ext *ext = (const void *)(r->img->media + off);
 
-		if (!all_zero(r->img->media + at, off - at) ||
-		    (ext->magic && le64_to_cpu(ext->magic) != PCACHE_EXT_MAGIC))
+		if (!all_zero(r->img->media + at, off - at) || !block_as_formatted(ext))
 			return false;
 		at = off + sizeof(*ext);
 	}
