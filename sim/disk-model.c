@@ -10,8 +10,8 @@
  *   to it since; of a write in flight any of its blocks. A block is never torn.
  * - Two writes to the same block in flight at a time are a mistake: nobody could say
  *   which one stays.
- * - A failed write may have written any of its blocks, a failed FLUSH any part of what
- *   it was for.
+ * - A failed write may have written any of its blocks. Of what a failed FLUSH was for,
+ *   any part may be durable, still in the cache, or dropped.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -100,12 +100,24 @@ static void write_block(u32 i, const void *src, bool durable)
 		make_durable(i);
 }
 
+static void drop_block(u32 i)
+{
+	memcpy(disk.cache[i], disk.durable[i], block_bytes());
+	disk.block[i].written = 0;
+}
+
 static void flush_blocks(u64 seq, bool all)
 {
-	for (u32 i = 0; i < disk.config.sectors; i += disk.config.block_sectors)
-		if (disk.block[i].written && disk.block[i].written <= seq &&
-		    (all || sim_next(sim_random()) & 1))
+	for (u32 i = 0; i < disk.config.sectors; i += disk.config.block_sectors) {
+		u32 what = all ? 0 : sim_below(sim_random(), 3);
+
+		if (!disk.block[i].written || disk.block[i].written > seq)
+			continue;
+		if (what == 0)
 			make_durable(i);
+		else if (what == 1)
+			drop_block(i);
+	}
 }
 
 /* Requests */

@@ -73,6 +73,7 @@ struct state {
 };
 
 #define STATES(crc)							\
+	{ .name = "blank", .data_crc = crc },				\
 	{ .name = "fresh", .script = "", .detach = true, .data_crc = crc }, \
 	{ .name = "dirty", .script = "nfWfs", .detach = true, .data_crc = crc }, \
 	{ .name = "clean and filled", .script = "nfWfbrf", .detach = true, .data_crc = crc }, \
@@ -117,6 +118,7 @@ static struct sim_params params = {
 static struct sim_random chooser;
 static u64 media_bytes;
 static char where[200], command[240];
+static u64 runs;		/* of this sequence */
 
 static void count(u64 *n, u64 by)
 {
@@ -137,6 +139,7 @@ static void begin(const struct state *st, const char *script)
 	snprintf(where, sizeof(where), "%s%s:%s", st->name, st->data_crc ? ", CRC" : "", script);
 	snprintf(command, sizeof(command), "exhaustive --only '%s'", where);
 	guard_begin(command);
+	runs = 0;
 }
 
 /* The power at a moment of the last operation */
@@ -158,7 +161,7 @@ static bool run(struct session *s, enum sim_end *end)
 	const struct sim_config config = { .seed = 1, .cpus = params.cpus, .max_points = 5000000 };
 
 	s->p = &params;
-	s->seed = 1;
+	s->seed = ++runs;
 	s->trace = args.trace;
 	return session_run(s, &config, end);
 }
@@ -368,7 +371,9 @@ static bool make_state(struct state *st)
 	params.poison = 0;
 	params.mainline = st->mainline;
 	begin(st, "");
-	if (st->fill_log) {
+	if (!st->script) {
+		new_devices();
+	} else if (st->fill_log) {
 		if (!make_log_long())
 			return false;
 	} else {

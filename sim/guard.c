@@ -26,7 +26,8 @@ static void faulted(int sig)
 	say("FAILED: ");
 	say(running);
 	say(sig == SIGPROF ? "\n  it does not come back, and passes no point\n" :
-			     "\n  it faults (a store to the medium that is not pmem.h's, or a wild pointer)\n");
+	    sig == SIGABRT ? "\n  it ends itself\n" :
+	    "\n  it faults (the medium touched past pmem.h, or a wild pointer)\n");
 	_exit(1);
 }
 
@@ -35,7 +36,7 @@ void guard_init(void)
 	static char stack[65536];
 	const stack_t alternative = { .ss_sp = stack, .ss_size = sizeof(stack) };
 	const struct sigaction act = { .sa_handler = faulted, .sa_flags = SA_ONSTACK };
-	static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGPROF };
+	static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGPROF };
 
 	sigaltstack(&alternative, NULL);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)

@@ -27,10 +27,19 @@ static u32 *value_at(struct sim_params *p, u32 i)
 	return (u32 *)((char *)p + names[i].offset);
 }
 
-/* One of so many seeds has it, and then up to @most of 1024. */
-static u32 seldom(struct sim_random *r, u32 one_in, u32 most)
+/*
+ * Each value has random numbers of its own, from the seed and its name: a value that is
+ * added or drawn in another way changes no other.
+ */
+static struct sim_random *stream(u64 seed, const char *name)
 {
-	return sim_below(r, one_in) ? 0 : 1 + sim_below(r, most);
+	static struct sim_random r;
+	u64 hash = 0xcbf29ce484222325ULL;
+
+	while (*name)
+		hash = (hash ^ (u8)*name++) * 0x100000001b3ULL;
+	sim_seed(&r, seed ^ hash);
+	return &r;
 }
 
 static u32 one_of(struct sim_random *r, const u32 *values, u32 n)
@@ -38,37 +47,47 @@ static u32 one_of(struct sim_random *r, const u32 *values, u32 n)
 	return values[sim_below(r, n)];
 }
 
-#define ONE_OF(r, ...) \
-	one_of(r, (const u32[]){ __VA_ARGS__ }, sizeof((u32[]){ __VA_ARGS__ }) / sizeof(u32))
+/* One of these values. */
+#define DRAW(name, ...)							\
+	p->name = one_of(stream(seed, #name), (const u32[]){ __VA_ARGS__ }, \
+			 sizeof((u32[]){ __VA_ARGS__ }) / sizeof(u32))
+/* One of so many seeds has it, and then up to @most. */
+#define SELDOM(name, one_in, most) \
+	p->name = seldom(stream(seed, #name), one_in, most)
 
-static void draw_load(struct sim_params *p, struct sim_random *r)
+static u32 seldom(struct sim_random *r, u32 one_in, u32 most)
 {
-	p->submitters = 1 + sim_below(r, 4);
-	p->depth = ONE_OF(r, 1, 1, 2, 3);
-	p->sectors = ONE_OF(r, 32, 64, 128, 128, 256);
-	p->hot = ONE_OF(r, 0, 0, 512, 900);
-	p->max_sectors = ONE_OF(r, 1, 4, 8, 8, 24, 64);
-	p->align = ONE_OF(r, 1, 1, 1, 8);
-	p->writes = ONE_OF(r, 300, 512, 700, 900);
-	p->fua = seldom(r, 3, 400);
-	p->preflush = seldom(r, 6, 300);
-	p->flush = ONE_OF(r, 0, 30, 100, 300);
-	p->scribble = seldom(r, 10, 500);
-	p->messages = seldom(r, 3, 800);
-	p->suspends = seldom(r, 8, 500);
-	p->detaches = seldom(r, 8, 500);
-	p->pause_ops = ONE_OF(r, 20, 40, 80);
+	return sim_below(r, one_in) ? 0 : 1 + sim_below(r, most);
 }
 
-static void draw_faults(struct sim_params *p, struct sim_random *r)
+static void draw_load(struct sim_params *p, u64 seed)
 {
-	p->latency_us = ONE_OF(r, 0, 0, 100, 5000);
-	p->read_errors = seldom(r, 16, 200);
-	p->write_errors = seldom(r, 10, 200);
-	p->flush_errors = seldom(r, 10, 300);
-	p->gone = seldom(r, 16, 500);
-	p->alloc_fail = seldom(r, 10, 200);
-	p->poison = sim_below(r, 16) ? 0 : 1 + sim_below(r, 3);
+	DRAW(submitters, 1, 2, 3, 4);
+	DRAW(depth, 1, 1, 2, 3);
+	DRAW(sectors, 32, 64, 128, 128, 256);
+	DRAW(hot, 0, 0, 512, 900);
+	DRAW(max_sectors, 1, 4, 8, 8, 24, 64);
+	DRAW(align, 1, 1, 1, 8);
+	DRAW(writes, 300, 512, 700, 900);
+	SELDOM(fua, 3, 400);
+	SELDOM(preflush, 6, 300);
+	DRAW(flush, 0, 30, 100, 300);
+	SELDOM(scribble, 10, 500);
+	SELDOM(messages, 3, 800);
+	SELDOM(suspends, 8, 500);
+	SELDOM(detaches, 8, 500);
+	DRAW(pause_ops, 20, 40, 80);
+}
+
+static void draw_faults(struct sim_params *p, u64 seed)
+{
+	DRAW(latency_us, 0, 0, 100, 5000);
+	SELDOM(read_errors, 16, 200);
+	SELDOM(write_errors, 10, 200);
+	SELDOM(flush_errors, 10, 300);
+	SELDOM(gone, 16, 500);
+	SELDOM(alloc_fail, 10, 200);
+	SELDOM(poison, 16, 3);
 }
 
 /**
@@ -78,31 +97,28 @@ static void draw_faults(struct sim_params *p, struct sim_random *r)
  */
 void sim_params_draw(struct sim_params *p, u64 seed)
 {
-	struct sim_random r;
-
 	memset(p, 0, sizeof(*p));
-	sim_seed(&r, seed ^ 0x706172616d73ULL);
-	p->rounds = ONE_OF(&r, 1, 1, 1, 1, 2, 3);
-	p->ops = sim_below(&r, 40) ? ONE_OF(&r, 100, 100, 100, 130) : 600;
-	p->variants = ONE_OF(&r, 1, 1, 1, 2, 3);
-	p->cpus = 1 + sim_below(&r, 4);
-	p->switch_mean = ONE_OF(&r, 0, 3, 10, 30, 100, 400);
-	p->jump = ONE_OF(&r, 0, 20, 200);
-	p->segs = ONE_OF(&r, 8, 9, 10, 12, 16, 24);
-	p->data_crc = sim_below(&r, 3) == 0;
-	p->fast = sim_below(&r, 3) == 0;
-	p->gc_percent = ONE_OF(&r, 70, 70, 0, 30, 90);
-	p->cut_early = seldom(&r, 3, 500);
-	p->end_clean = seldom(&r, 3, 600);
-	p->pmem_cut = ONE_OF(&r, PMEM_CUTS, PMEM_CUTS, PMEM_CUT_WORDS, PMEM_CUT_NONE,
-			     PMEM_CUT_ALL);
-	p->disk_cut = ONE_OF(&r, DISK_CUTS, DISK_CUT_SOME, DISK_CUT_NONE, DISK_CUT_ALL);
-	p->block = ONE_OF(&r, 1, 1, 1, 1, 8);
-	p->no_write_cache = sim_below(&r, 8) == 0;
-	p->force = seldom(&r, 16, 300);
-	p->mainline = seldom(&r, 6, 500);
-	draw_load(p, &r);
-	draw_faults(p, &r);
+	DRAW(rounds, 1, 1, 1, 1, 2, 3);
+	SELDOM(ops, 40, 600);
+	p->ops += 100;
+	DRAW(variants, 1, 1, 1, 2, 3);
+	DRAW(cpus, 1, 2, 3, 4);
+	DRAW(switch_mean, 0, 3, 10, 30, 100, 400);
+	DRAW(jump, 0, 20, 200);
+	DRAW(segs, 8, 9, 10, 12, 16, 24, 8, 9, 10, 12, 16, 24, 8, 9, 10, 12, 16, 24, 96);
+	DRAW(data_crc, 0, 0, 1);
+	DRAW(fast, 0, 0, 1);
+	DRAW(gc_percent, 70, 70, 0, 30, 90);
+	SELDOM(cut_early, 3, 500);
+	SELDOM(end_clean, 3, 600);
+	DRAW(pmem_cut, PMEM_CUTS, PMEM_CUTS, PMEM_CUT_WORDS, PMEM_CUT_NONE, PMEM_CUT_ALL);
+	DRAW(disk_cut, DISK_CUTS, DISK_CUT_SOME, DISK_CUT_NONE, DISK_CUT_ALL);
+	DRAW(block, 1, 1, 1, 1, 8);
+	SELDOM(no_write_cache, 8, 1);
+	SELDOM(force, 16, 300);
+	SELDOM(mainline, 6, 500);
+	draw_load(p, seed);
+	draw_faults(p, seed);
 	sim_params_fit(p);
 }
 

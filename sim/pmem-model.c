@@ -16,8 +16,9 @@
  * - A line of 64 bytes may have a media error: a load that is safe against machine
  *   checks stops before it. A store of the whole line heals it.
  *
- * The engine sees the medium through a mapping that it can only read: a store that
- * does not come through memcpy_flushcache() faults.
+ * The engine's mapping of the medium can be neither written nor read: a store that does
+ * not come through memcpy_flushcache() faults, and so does a load that is not safe
+ * against machine checks.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,8 +44,8 @@
 #define METADATA_MAX 6000
 
 static struct {
-	u8 *readable;		/* what CPUs see, for the engine */
-	u8 *view;		/* the same memory, for the model */
+	u8 *mapped;		/* where the engine has it */
+	u8 *view;		/* what CPUs see */
 	u8 *durable;
 	u8 *base;		/* durable, when the power went off */
 	u64 bytes;
@@ -61,6 +62,7 @@ static struct {
 	u8 *is_used;
 	u32 poison[MAX_POISON];	/* lines */
 	u32 nr_poison;
+	bool was_poisoned;
 	struct pmem_counts counts;
 	struct block_device bdev;
 	struct dax_device dax;
@@ -89,7 +91,7 @@ static void untouch(void)
 
 static bool on_medium(const void *addr)
 {
-	return (const u8 *)addr >= pm.readable && (const u8 *)addr < pm.readable + pm.bytes;
+	return (const u8 *)addr >= pm.mapped && (const u8 *)addr < pm.mapped + pm.bytes;
 }
 
 /* Stores and fences */
@@ -174,7 +176,7 @@ void pmem_model_fence(u32 cpu)
 
 void port_pmem_store(void *dst, const void *src, size_t n)
 {
-	u64 off = (u8 *)dst - pm.readable;
+	u64 off = (u8 *)dst - pm.mapped;
 
 	sim_point();
 	if (!on_medium(dst)) {
@@ -202,7 +204,7 @@ void port_pmem_fence(void)
 
 size_t port_pmem_load(void *dst, const void *src, size_t n)
 {
-	u64 off = (const u8 *)src - pm.readable, bad = n;
+	u64 off = (const u8 *)src - pm.mapped, bad = n;
 
 	sim_point();
 	if (n >= SECTOR_SIZE && on_medium(src) && sim_spinlock_held())
@@ -217,7 +219,7 @@ size_t port_pmem_load(void *dst, const void *src, size_t n)
 				bad = min(bad, line > off ? line - off : 0);
 		}
 	}
-	memcpy(dst, src, bad);
+	memcpy(dst, on_medium(src) ? pm.view + off : src, bad);
 	return n - bad;
 }
 
@@ -353,6 +355,12 @@ void pmem_model_poison(u64 off, u64 n)
 {
 	for (u64 line = off / LINE; line * LINE < off + n && pm.nr_poison < MAX_POISON; line++)
 		pm.poison[pm.nr_poison++] = line;
+	pm.was_poisoned = true;
+}
+
+bool pmem_model_was_poisoned(void)
+{
+	return pm.was_poisoned;
 }
 
 void pmem_model_heal(void)
@@ -399,6 +407,8 @@ void pmem_model_load(const u8 *image)
 {
 	memset(pm.nr_pending, 0, sizeof(pm.nr_pending));
 	pm.nr_off = 0;
+	pm.nr_poison = 0;
+	pm.was_poisoned = false;
 	touch(0, pm.bytes);
 	untouch();
 	memcpy(pm.durable, image, pm.bytes);
@@ -423,6 +433,7 @@ void pmem_model_new(u64 bytes)
 	untouch();
 	pm.bytes = bytes;
 	pm.nr_poison = 0;
+	pm.was_poisoned = false;
 	pm.nr_off = 0;
 	memset(pm.nr_pending, 0, sizeof(pm.nr_pending));
 	memset(&pm.counts, 0, sizeof(pm.counts));
@@ -431,7 +442,7 @@ void pmem_model_new(u64 bytes)
 struct block_device *pmem_model_bdev(void)
 {
 	pm.dax = (struct dax_device) {
-		.name = "pmem0", .base = pm.readable, .nr_pages = pm.bytes >> PAGE_SHIFT,
+		.name = "pmem0", .base = pm.mapped, .nr_pages = pm.bytes >> PAGE_SHIFT,
 		.synchronous = true,
 	};
 	pm.bdev = (struct block_device) {
@@ -468,7 +479,7 @@ void pmem_model_init(void)
 		exit(1);
 	}
 	pm.nr_used = pm.nr_touched = 0;
-	pm.readable = map(fd, PROT_READ);
+	pm.mapped = map(fd, PROT_NONE);
 	pm.view = map(fd, PROT_READ | PROT_WRITE);
 	close(fd);
 	pm.durable = calloc(1, PMEM_MAX_BYTES);

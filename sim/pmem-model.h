@@ -81,5 +81,7 @@ void pmem_model_poison(u64 off, u64 n);
 void pmem_model_heal(void);
 bool pmem_model_readable(const void *unused, u64 off, u64 n);
 u32 pmem_model_nr_poisoned(void);
+/* Was there any since the medium was made or loaded? */
+bool pmem_model_was_poisoned(void);
 
 #endif

@@ -26,6 +26,7 @@ static struct {
 	bool (*image_is_new)(u64 hash);
 	struct seed_stats *stats;
 	struct sim_random random;
+	struct sim_random moments;
 	struct verdict verdict;
 	bool crashed;
 	u32 nr_sessions;
@@ -160,7 +161,7 @@ static bool after_detach(void)
 	disk_model_off();
 	disk_model_on(&sd.random, sim_below(&sd.random, DISK_CUTS));
 	sd.crashed = true;
-	return sd.over || judge(sd.p->poison ? CHECKER_CRASHED : CHECKER_DETACHED, false);
+	return sd.over || judge(pmem_model_was_poisoned() ? CHECKER_CRASHED : CHECKER_DETACHED, false);
 }
 
 /* Linux's own works with what a session left. */
@@ -194,14 +195,28 @@ static bool one_round(void)
 	u64 cut_after = early ? 1 + sim_below(&sd.random, sim_below(&sd.random, 2) ? 500 : 8000) : 0;
 	enum sim_end end;
 
-	if (sd.nr_sessions)
+	if (sd.nr_sessions || sim_below(&sd.random, 2))
 		make_media_errors();
-	if (sd.nr_sessions && !sd.p->poison && sim_chance(&sd.random, sd.p->mainline) &&
+	if (sd.nr_sessions && !pmem_model_was_poisoned() && sim_chance(&sd.random, sd.p->mainline) &&
 	    !mainline_round())
 		return false;
 	if (!run_session(WORK, clean, cut_after, &end))
 		return false;
 	return end == SIM_CUT ? after_cut() : after_detach();
+}
+
+/* The backing device alone, if the cache were lost now. */
+static void at_moment(void)
+{
+	const char *error;
+
+	if (sim_next(&sd.moments) & 31)
+		return;
+	error = oracle_disk(disk_model_durable, !sd.p->fast);
+	if (!error)
+		error = oracle_disk(disk_model_sector, !sd.p->fast);
+	if (error && !pmem_model_was_poisoned())
+		sim_fail("%s", error);
 }
 
 bool seed_run(const struct sim_params *p, u64 seed, bool trace,
@@ -219,6 +234,8 @@ bool seed_run(const struct sim_params *p, u64 seed, bool trace,
 	sd.over = false;
 	sd.error[0] = '\0';
 	sim_seed(&sd.random, seed);
+	sim_seed(&sd.moments, ~seed);
+	sim_set_moment(at_moment);
 	new_devices();
 	for (u32 i = 0; i < p->rounds && !sd.over; i++)
 		if (!one_round())

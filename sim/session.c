@@ -15,6 +15,7 @@
 #include <shim/dm-host.h>
 #include <shim/host.h>
 
+#include "checker.h"
 #include "disk-model.h"
 #include "oracle.h"
 #include "pmem-model.h"
@@ -33,6 +34,7 @@ struct op {
 	u32 sectors;
 	u32 write;		/* the oracle's number */
 	u64 begin;
+	u64 disk_failed;	/* by then */
 	bool scribbled;
 	bool busy;
 	u8 *buf;
@@ -88,12 +90,12 @@ u64 session_first_sector(const struct sim_params *p)
 /* Media errors, and a backing device that fails, excuse some. */
 static bool media_errors(void)
 {
-	return params()->poison;
+	return pmem_model_was_poisoned();
 }
 
-static bool disk_errors(void)
+static bool disk_errors(u64 since)
 {
-	return disk_model_failed();
+	return disk_model_failed() != since;
 }
 
 /* Attaching */
@@ -176,6 +178,7 @@ static void detach(void)
 
 static int read_into_whole(u32 at, u32 n)
 {
+	memset(whole + (at << SECTOR_SHIFT), 0xee, n << SECTOR_SHIFT);
 	return dm_host_rw(dm_host_bdev(run.md), REQ_OP_READ, session_first_sector(params()) + at,
 			  whole + (at << SECTOR_SHIFT), n);
 }
@@ -264,7 +267,7 @@ static void end_read(struct op *op, int error)
 {
 	const char *wrong;
 
-	if (error && !media_errors() && !disk_errors())
+	if (error && !media_errors() && !disk_errors(op->disk_failed))
 		sim_fail("a read ended with %d", error);
 	if (error || op->scribbled)
 		return;
@@ -336,10 +339,13 @@ static void submit_op(struct submitter *sub, struct op *op)
 	op->busy = true;
 	sub->busy++;
 	op->begin = oracle_now();
+	op->disk_failed = disk_model_failed();
 	if (op_is_write(op->flags) && op->sectors) {
 		op->write = oracle_write_begin(op->sector, op->sectors);
 		oracle_fill(op->buf, op->write, op->sector, op->sectors);
 	}
+	for (u32 i = 0; !op_is_write(op->flags) && i < op->sectors; i++)
+		memset(op->buf + (i << SECTOR_SHIFT), 0xee, 64);
 	trace_op(op, "begun", 0);
 	dm_host_rw_async(dm_host_bdev(run.md), op->flags, op->sector, op->buf, op->sectors,
 			 op_done, op);
@@ -403,6 +409,7 @@ static void join_submitters(void)
 
 static void send(const char *text)
 {
+	u64 failed = disk_model_failed();
 	char result[2048];
 	int r = dm_host_message(run.md, text, result, sizeof(result));
 
@@ -410,7 +417,7 @@ static void send(const char *text)
 		fprintf(stderr, "[%8llu] message %s: %d\n", (unsigned long long)sim_points(),
 			text, r);
 	if (r < 0 && !media_errors() && !(r == -ENOMEM && params()->alloc_fail) &&
-	    !disk_errors())
+	    !disk_errors(failed))
 		sim_fail("message %s: %d", text, r);
 }
 
@@ -637,10 +644,38 @@ static bool run_script(void)
 	return true;
 }
 
+/*
+ * Some time after the last request nothing is scheduled any more, and the medium is as
+ * the rules for a running cache have it.
+ */
+static void check_quiet(void)
+{
+	const struct sim_params *p = params();
+	const struct checker_image image = {
+		.media = pmem_model_view(), .bytes = pmem_model_bytes(),
+		.backing_sectors = session_first_sector(p) + p->sectors,
+	};
+	struct checker c = { .mainline_left = p->mainline };
+
+	disk_model_set_errors(0, 0, 0);
+	if (dm_host_flush(dm_host_bdev(run.md)))
+		sim_fail("a flush fails when all is quiet");
+	/* Some time: the clock may have jumped while others had still to run. */
+	for (u32 i = 0; shim_scheduled() && i < 500; i++)
+		msleep(1000);
+	if (shim_scheduled())
+		sim_fail("%u timers or works are scheduled when all is quiet", shim_scheduled());
+	if (!checker_run(&image, CHECKER_RUNNING, &c) || c.damaged)
+		sim_fail("when all is quiet: %s", c.error);
+	disk_model_set_errors(p->read_errors, p->write_errors, p->flush_errors);
+}
+
 static void finish(void)
 {
 	sim_set_alloc_failures(0);
 	heal_disk();
+	if (!run.s->script && !media_errors() && below(2))
+		check_quiet();
 	if (!run.s->script && below(2))
 		check_written_back();
 	detach();

@@ -46,6 +46,26 @@ static void expect(const struct sim_params *p, const struct checker *c)
 	}
 }
 
+/* What counts as clean, the disk holds durably. */
+static const char *clean_is_on_disk(const struct sim_params *p)
+{
+	u64 first = session_first_sector(p);
+
+	for (u32 i = 0; i < p->sectors; i++) {
+		const struct checker_place *place = &places[i];
+
+		if (!known[i] || !place->off || place->dirty)
+			continue;
+		if (memcmp(pmem_model_durable() + place->off, disk_model_durable(first + i),
+			   SECTOR_SIZE)) {
+			snprintf(error, sizeof(error), "sector %llu is clean in the cache, but not on the backing device",
+				 (unsigned long long)first + i);
+			return error;
+		}
+	}
+	return NULL;
+}
+
 static void write_mainline_disk(void *data, u64 sector, u32 sectors, const u8 *from)
 {
 	const struct sim_params *p = data;
@@ -101,9 +121,9 @@ const char *verdict_judge(const struct sim_params *p, enum checker_state state,
 	const char *wrong;
 
 	/* With media errors in the metadata nobody can tell: only reading judges. */
-	if (p->poison && !good)
+	if (pmem_model_was_poisoned() && !good)
 		c.damaged = true;
-	if (!p->poison && (!good || c.damaged))
+	if (!pmem_model_was_poisoned() && (!good || c.damaged))
 		return say(state == CHECKER_DETACHED ? "medium after a detach" :
 			   "medium after a power cut", c.error);
 	expect(p, &c);
@@ -112,8 +132,9 @@ const char *verdict_judge(const struct sim_params *p, enum checker_state state,
 		.end = { c.end[0], c.end[1] }, .key_tail = { c.key_tail[0], c.key_tail[1] },
 		.dirty_tail = { c.dirty_tail[0], c.dirty_tail[1] },
 	};
-	if (p->poison)
-		return NULL;
+	wrong = clean_is_on_disk(p);
+	if (wrong || pmem_model_was_poisoned())
+		return wrong;
 	wrong = oracle_disk(disk_model_durable, !p->fast);
 	if (!wrong && c.formatted && !c.unfinished)
 		wrong = judge_mainline(p, &image, c.nr_stale_keys);
