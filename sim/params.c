@@ -90,6 +90,30 @@ static void draw_faults(struct sim_params *p, u64 seed)
 	SELDOM(poison, 16, 3);
 }
 
+/* What independent draws would meet too seldom. */
+static void apply_theme(struct sim_params *p)
+{
+	switch (p->theme) {
+	case 1:	/* small caches that Linux's own has filled to the brim */
+		p->mainline = 900;
+		p->rounds = 3;
+		p->segs = 8;
+		p->sectors = 256;
+		p->max_sectors = 4;
+		p->poison = 0;
+		break;
+	case 2:	/* many epochs, on a disk that now and then takes nothing */
+		p->write_errors = 200;
+		p->flush = 300;
+		p->fast = 0;
+		p->latency_us = 5000;
+		p->max_sectors = 4;
+		p->submitters = 1;
+		p->depth = 1;
+		break;
+	}
+}
+
 /**
  * sim_params_draw() - What a seed is like.
  * @p: gets it
@@ -119,6 +143,8 @@ void sim_params_draw(struct sim_params *p, u64 seed)
 	SELDOM(mainline, 6, 500);
 	draw_load(p, seed);
 	draw_faults(p, seed);
+	DRAW(theme, 0, 0, 0, 0, 0, 0, 1, 2);
+	apply_theme(p);
 	sim_params_fit(p);
 }
 

@@ -49,7 +49,8 @@
 	X(gone, 0, "of 1024 pauses it goes, or comes back")		\
 	X(poison, 0, "media errors made in each session")		\
 	X(force, 0, "of 1024 attaches ask for format force")		\
-	X(mainline, 0, "of 1024 sessions are Linux's own")
+	X(mainline, 0, "of 1024 sessions are Linux's own")		\
+	X(theme, 0, "1: full after Linux's own; 2: epochs and write errors; else none")
 
 struct sim_params {
 #define X(name, simple, text) u32 name;

@@ -17,7 +17,7 @@ mkswap -q $DEV >/dev/null
 swapon $DEV
 say "memory: $(awk '/MemAvailable/ { print int($2 / 1024) }' /proc/meminfo) MiB available"
 # Much more than that; the second round has to bring the pages back.
-./blk memory $(work 400 360) 3 2 || fail "memory holds what it should not"
+./blk memory $(work 400 220) 3 2 || fail "memory holds what it should not"
 say "status: $(dmsetup status $NAME)"
 say "swapped out $(pages pswpout) pages, in $(pages pswpin)"
 at_least "pages that went out" "$(pages pswpout)" 30000
