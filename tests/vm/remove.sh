@@ -37,7 +37,7 @@ for ((i = 1; i <= TIMES; i++)); do
 		./numbered verify $DEV $MIB acks >found || fail "$(cat found)"
 		grep verified found
 	fi
-	./numbered write $DEV $MIB $seq 20 >new-acks 2>/dev/null &
+	./numbered write $DEV $MIB $seq "$(work 20 300)" >new-acks 2>/dev/null &
 	load=$!
 	wait_until 20 has_writers
 	seq=$((seq + 100000))
