@@ -251,7 +251,7 @@ static bool judge_image(const struct state *st)
 	count(&stats->images, 1);
 	if (st->poison)
 		pmem_model_poison(st->poison, 64);
-	error = verdict_judge(&params, CHECKER_CRASHED, &v);
+	error = verdict_judge(&params, CHECKER_CRASHED, false, &v);
 	if (error)
 		return failed(error);
 	s.expected = v.expected;
@@ -345,7 +345,7 @@ static bool make_log_long(void)
 		pmem_model_settle();
 		disk_model_off();
 		disk_model_on(&chooser, DISK_CUT_ALL);
-		if (verdict_judge(&params, CHECKER_DETACHED, &v))
+		if (verdict_judge(&params, CHECKER_DETACHED, false, &v))
 			return failed("the log cannot be made long");
 		if (v.end[1] > PCACHE_DATA_BYTES - 2 * PCACHE_KSET_BYTES(1))
 			return true;
@@ -396,7 +396,7 @@ static bool make_state(struct state *st)
 		oracle_crash();
 		pmem_model_settle();
 	}
-	error = verdict_judge(&params, CHECKER_CRASHED, &v);
+	error = verdict_judge(&params, CHECKER_CRASHED, false, &v);
 	if (error)
 		return failed(error);
 	oracle_settle(v.expected, v.known);

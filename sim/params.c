@@ -143,6 +143,7 @@ void sim_params_draw(struct sim_params *p, u64 seed)
 	SELDOM(mainline, 6, 500);
 	draw_load(p, seed);
 	draw_faults(p, seed);
+	SELDOM(old, 12, 1);
 	DRAW(theme, 0, 0, 0, 0, 0, 0, 1, 2);
 	apply_theme(p);
 	sim_params_fit(p);

@@ -29,6 +29,8 @@ static struct {
 	struct sim_random moments;
 	struct verdict verdict;
 	bool crashed;
+	bool old_left;		/* no session has begun on a new cache yet */
+	bool force;
 	u32 nr_sessions;
 	bool over;		/* the medium cannot be attached any more, rightly */
 	char error[1400];
@@ -45,10 +47,9 @@ static bool fail(const char *what, const char *error)
 	return false;
 }
 
-static void new_devices(void)
+static void new_disk(void)
 {
 	const struct sim_params *p = sd.p;
-	u64 bytes = PCACHE_SEGS_OFF + (u64)p->segs * PCACHE_SEG_BYTES;
 	const struct disk_config disk = {
 		.first = session_first_sector(p), .sectors = p->sectors,
 		.block_sectors = p->block, .write_cache = !p->no_write_cache,
@@ -56,18 +57,26 @@ static void new_devices(void)
 		.flush_errors = p->flush_errors, .latency_ns = p->latency_us * 1000ULL,
 	};
 
-	pmem_model_new(ALIGN(bytes, PAGE_SIZE));
 	disk_model_new(&disk);
 	oracle_new(disk.first, disk.sectors);
+}
+
+static void new_devices(void)
+{
+	u64 bytes = PCACHE_SEGS_OFF + (u64)sd.p->segs * PCACHE_SEG_BYTES;
+
+	pmem_model_new(ALIGN(bytes, PAGE_SIZE));
+	new_disk();
 }
 
 /* Judges the medium and the disk as they are now, nothing of them volatile. */
 static bool judge(enum checker_state state, bool new_image)
 {
-	const char *error = verdict_judge(sd.p, state, &sd.verdict);
+	const char *error = verdict_judge(sd.p, state, sd.old_left, &sd.verdict);
 
 	if (error)
 		return fail("at rest", error);
+	sd.force = sd.old_left && !sd.verdict.formatted;
 	if (new_image && sd.image_is_new && sd.image_is_new(sd.verdict.hash))
 		sd.stats->images++;
 	return true;
@@ -86,7 +95,7 @@ static bool run_session(enum kind kind, bool clean, u64 cut_after, enum sim_end 
 		.p = sd.p, .seed = sim_next(&sd.random), .crashed = sd.crashed,
 		.expected = sd.verdict.expected, .known = sd.verdict.known, .only_look = kind != WORK,
 		.read_only = kind == LOOK_READ_ONLY,
-		.clean = clean, .trace = sd.trace,
+		.clean = clean, .force = sd.force, .trace = sd.trace,
 	};
 	bool ok;
 
@@ -197,12 +206,32 @@ static bool one_round(void)
 
 	if (sd.nr_sessions || sim_below(&sd.random, 2))
 		make_media_errors();
+	sd.old_left = sd.old_left && sd.force;
 	if (sd.nr_sessions && !pmem_model_was_poisoned() && sim_chance(&sd.random, sd.p->mainline) &&
 	    !mainline_round())
 		return false;
 	if (!run_session(WORK, clean, cut_after, &end))
 		return false;
 	return end == SIM_CUT ? after_cut() : after_detach();
+}
+
+/*
+ * Leaves a medium with all of an older cache but its super-block and its block, so that
+ * only force formats it, and a new disk.
+ */
+static bool leave_old_cache(void)
+{
+	static const u8 zeroes[PCACHE_INFO_OFF - PCACHE_SUPER_OFF];
+	enum sim_end end;
+
+	if (!run_session(WORK, true, 0, &end))
+		return false;
+	pmem_model_settle();
+	pmem_model_write(PCACHE_SUPER_OFF, zeroes, sizeof(zeroes));
+	pmem_model_settle();
+	new_disk();
+	sd.old_left = sd.force = true;
+	return true;
 }
 
 /* The backing device alone, if the cache were lost now. */
@@ -232,11 +261,15 @@ bool seed_run(const struct sim_params *p, u64 seed, bool trace,
 	sd.crashed = false;
 	sd.nr_sessions = 0;
 	sd.over = false;
+	sd.old_left = sd.force = false;
+	memset(&sd.verdict, 0, sizeof(sd.verdict));
 	sd.error[0] = '\0';
 	sim_seed(&sd.random, seed);
 	sim_seed(&sd.moments, ~seed);
 	sim_set_moment(at_moment);
 	new_devices();
+	if (p->old && !p->poison && !leave_old_cache())
+		return false;
 	for (u32 i = 0; i < p->rounds && !sd.over; i++)
 		if (!one_round())
 			return false;

@@ -137,13 +137,17 @@ static int try_attach(bool force, u32 fail_of_1024, char *error, size_t bytes)
 static bool attach(void)
 {
 	char error[256];
-	bool force = chance(params()->force) && !run.s->read_only;
+	bool force = run.s->force || (chance(params()->force) && !run.s->read_only);
 	int r = try_attach(force, params()->alloc_fail, error, sizeof(error));
 
-	if (r == -EBUSY)
+	if (r == -EBUSY) {
+		force = false;
 		r = try_attach(false, params()->alloc_fail, error, sizeof(error));
+	}
 	if (r == -ENOMEM && params()->alloc_fail) {
-		r = try_attach(false, 0, error, sizeof(error));
+		r = try_attach(force, 0, error, sizeof(error));
+		if (r == -EBUSY)
+			r = try_attach(false, 0, error, sizeof(error));
 		sim_set_alloc_failures(params()->alloc_fail);
 	}
 	if (!r)

@@ -13,6 +13,7 @@
  * @expected: what must be read then, of all sectors; NULL: only the oracle knows
  * @known: for each sector, whether @expected has it
  * @only_look: that is all: nothing else is done, and nothing is settled
+ * @force: with format force
  * @read_only: by a read-only table, which must not store anything
  * @clean: it ends with a detach; otherwise it goes on until the power goes
  * @script: operations, a letter each, instead of what the mixture says; NULL: none
@@ -28,6 +29,7 @@ struct session {
 	const u8 *expected;
 	const bool *known;
 	bool only_look;
+	bool force;
 	bool read_only;
 	bool clean;
 	const char *script;

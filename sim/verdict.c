@@ -106,7 +106,7 @@ static const char *judge_mainline(const struct sim_params *p, const struct check
 }
 
 const char *verdict_judge(const struct sim_params *p, enum checker_state state,
-			  struct verdict *v)
+			  bool formatting, struct verdict *v)
 {
 	const struct checker_image image = {
 		.media = pmem_model_durable(), .bytes = pmem_model_bytes(),
@@ -120,6 +120,11 @@ const char *verdict_judge(const struct sim_params *p, enum checker_state state,
 	bool good = checker_run(&image, state, &c);
 	const char *wrong;
 
+	if (formatting && !c.formatted) {
+		good = true;
+		c.damaged = false;
+		c.unfinished = true;
+	}
 	/* With media errors in the metadata nobody can tell: only reading judges. */
 	if (pmem_model_was_poisoned() && !good)
 		c.damaged = true;

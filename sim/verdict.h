@@ -32,6 +32,8 @@ struct verdict {
  * verdict_judge() - Judge the durable medium and disk.
  * @p: what they are like
  * @state: what is known of the moment
+ * @formatting: a format over something else may have been cut short: until there is a
+ *	cache, nothing on the medium counts
  * @v: gets what was found
  *
  * The checker, the oracle with the disk alone, and what Linux's own dm-pcache would
@@ -40,6 +42,6 @@ struct verdict {
  * Return: NULL, or what is wrong.
  */
 const char *verdict_judge(const struct sim_params *p, enum checker_state state,
-			  struct verdict *v);
+			  bool formatting, struct verdict *v);
 
 #endif
