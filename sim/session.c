@@ -54,6 +54,7 @@ static struct {
 	struct mapped_device *md;
 	struct submitter submitter[MAX_SUBMITTERS];
 	u64 issued;
+	bool cut_at_ack;	/* the power goes soon after the next acknowledged FLUSH */
 	u32 script_at;
 	u32 next_place;		/* of operation n */
 	bool looked;
@@ -265,6 +266,10 @@ static void end_write(struct op *op, int error)
 		oracle_write_end(op->write, error, op->flags & REQ_FUA);
 	if (!error && op->flags & REQ_PREFLUSH)
 		oracle_flush_end(op->begin);
+	if (run.cut_at_ack && op_is_flush(op->flags)) {
+		run.cut_at_ack = false;
+		sim_set_cut(1 + below(below(2) ? 6 : 200));
+	}
 }
 
 static void end_read(struct op *op, int error)
@@ -359,8 +364,10 @@ static void issue(struct submitter *sub, struct op *op)
 {
 	draw_op(op);
 	/* The power goes some time after so many requests. */
-	if (++run.issued == params()->ops && !run.s->clean)
-		sim_set_cut(1 + below(2500));
+	if (++run.issued == params()->ops && !run.s->clean) {
+		run.cut_at_ack = params()->flush && below(2);
+		sim_set_cut(1 + below(run.cut_at_ack ? 6000 : 2500));
+	}
 	submit_op(sub, op);
 	for (u32 i = 0; op->scribbled && op->busy && i < 20; i++) {
 		op->buf[below(op->sectors << SECTOR_SHIFT)] ^= 1 + below(255);
