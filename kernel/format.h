@@ -148,7 +148,10 @@ struct pcache_media_key {
 	__le32 reserved;
 };
 
+/* The same for full ksets. */
+#ifndef PCACHE_KSET_KEYS
 #define PCACHE_KSET_KEYS		128
+#endif
 #define PCACHE_KSET_BYTES(keys) \
 	(sizeof(struct pcache_media_kset) + (keys) * sizeof(struct pcache_media_key))
 #define PCACHE_KSET_MAX_BYTES		PCACHE_KSET_BYTES(PCACHE_KSET_KEYS)

@@ -9,7 +9,7 @@ mutants: | deps-build
 
 # What `make test` has time for.
 mutants-sample: | deps-build
-	@sim/mutants --sample 24
+	@sim/mutants --sample 24 --kind list
 
 # The simulator's programs with one mutant, for sim/mutants. MUTANT: its folder;
 # CHANGED: the file of its kernel/ that differs. All else is taken from S as it is.

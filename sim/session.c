@@ -500,11 +500,17 @@ static bool work_once(void)
 		send_some();
 	if (chance(p->suspends) && !run.gone)
 		suspend_and_resume();
-	if (run.gone) {
-		msleep(1 + below(3000));
+	/*
+	 * Errors are for a while: an epoch whose every write may fail would never get
+	 * through as a whole.
+	 */
+	if (run.gone || p->write_errors || p->flush_errors) {
+		msleep(1 + below(20000));
 		heal_disk();
+		disk_model_set_errors(p->read_errors, 0, 0);
 	}
 	join_submitters();
+	disk_model_set_errors(p->read_errors, p->write_errors, p->flush_errors);
 	if (chance(p->gone))
 		break_disk();
 	if (chance(p->detaches) && !run.gone) {
