@@ -131,7 +131,13 @@ static void fill(struct write *w, u32 nr)
 		word[i] = (u64)fz.in.head.seed << 48 | (u64)(nr + 1) << 40 | i;
 }
 
-/* Until all have ended. With media that name every segment none may ever be free. */
+/* Is there anything that keeps dirty data from leaving the cache? */
+static bool may_be_stuck(void)
+{
+	return fz.in.head.work & WORK_NO_DISK || fuzz_bad_data();
+}
+
+/* Until all have ended; where no segment may ever be free again the power goes. */
 static void wait_for_writes(u32 nr)
 {
 	for (u32 ms = 0, i = 0; i < nr; ) {
@@ -140,9 +146,11 @@ static void wait_for_writes(u32 nr)
 		} else if (ms < PATIENCE_MS) {
 			msleep(20);
 			ms += 20;
-		} else {
+		} else if (may_be_stuck()) {
 			fz.stuck = true;
 			sim_cut();
+		} else {
+			sim_fail("writes wait for room, and nothing keeps it");
 		}
 	}
 }

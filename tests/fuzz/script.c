@@ -467,7 +467,7 @@ static enum sim_end run_world(bool read_only)
 
 static void judge(enum checker_state state)
 {
-	const char *error = verdict_judge(&sc.p, state, &sc.verdict);
+	const char *error = verdict_judge(&sc.p, state, false, &sc.verdict);
 
 	if (error)
 		fuzz_wrong("at rest: %s\n%s", error, fuzz_log());

@@ -17,6 +17,7 @@ static struct {
 	void (*fn)(void *arg);
 	void *arg;
 	u32 lines;		/* of the log, so far */
+	bool bad_data;
 	char error[1000];
 	char log[8192];
 	size_t log_bytes;
@@ -35,6 +36,11 @@ const char *fuzz_log(void)
 u32 fuzz_log_lines(void)
 {
 	return now.lines;
+}
+
+bool fuzz_bad_data(void)
+{
+	return now.bad_data;
 }
 
 void fuzz_give_up(void)
@@ -58,6 +64,7 @@ static void log_line(void *data, int level, const char *text)
 	size_t n = strlen(text);
 
 	now.lines++;
+	now.bad_data |= strstr(text, "CRC error") || strstr(text, "media error");
 	if (level == 0 && !now.error[0])
 		snprintf(now.error, sizeof(now.error), "%s", text);
 	if (now.log_bytes + n + 1 > sizeof(now.log)) {

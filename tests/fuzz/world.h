@@ -35,8 +35,9 @@ bool fuzz_world(const struct sim_config *config, void (*fn)(void *arg), void *ar
 const char *fuzz_error(void);
 /* What the engine logged in the last world; its newest part. */
 const char *fuzz_log(void);
-/* How many lines so far. */
+/* How many lines so far, and whether one told of data that cannot be read. */
 u32 fuzz_log_lines(void);
+bool fuzz_bad_data(void);
 /* Prints fuzz_error() and the log, and aborts: a finding. */
 void fuzz_give_up(void) __attribute__((__noreturn__));
 /* Outside of a world: something is wrong. */

@@ -680,42 +680,84 @@ static void test_bad_kset(void)
 	bad_kset(31, false);
 }
 
-/* A kset goes bad while the cache runs: it fails, and says so. */
-static void test_bad_kset_at_run_time(void)
+/* Damages a kset: it cannot be read, or, whole, has a key that is not allowed. */
+static void damage_kset(struct fixture *f, const struct kset_place *at, bool poison)
+{
+	struct pcache_media_kset *ks = (void *)f->media + at->off;
+	struct pcache_media_key *key = (void *)(ks + 1);
+
+	if (poison) {
+		port_pmem_poison(f->h.pmem, at->off + PCACHE_KSET_BYTES(1) - 1, 1);
+		return;
+	}
+	key->flags ^= cpu_to_le32(1);
+	mend_crc(ks, PCACHE_KSET_BYTES(at->keys));
+}
+
+static void mend_kset(struct fixture *f, const struct kset_place *at, bool poison)
+{
+	if (poison)
+		port_pmem_heal(f->h.pmem, 0, f->media_bytes);
+	else
+		damage_kset(f, at, poison);
+}
+
+/*
+ * A kset goes bad while the cache runs: it fails, and says so. @clean: one that reclaim
+ * has to pass, not write-back.
+ */
+static void bad_kset_at_run_time(bool clean, bool poison)
 {
 	struct kset_place ksets[16];
 	struct host_status st;
 	struct fixture f;
+	u32 nr = clean ? 0 : 5;
 
 	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
 	attach(&f, "");
 	write_sectors(&f, 500, 20);
 	CHECK_EQ(message(&f, "flush"), 0);
-	fail_writes(&f, PORT_FAULT_ALWAYS);
+	if (!clean)
+		fail_writes(&f, PORT_FAULT_ALWAYS);
 	for (u32 i = 0; i < 10; i++) {
 		write_sectors(&f, i * 20, 10);
 		flush(&f);
 	}
+	if (clean)
+		CHECK_EQ(message(&f, "flush"), 0);
 	st = status(&f);
 	CHECK_EQ(find_ksets(&f, st.key_tail[0], st.key_tail[1], ksets, ARRAY_SIZE(ksets)), 11);
 	CHECK_EQ(dm_host_suspend(f.h.md, false), 0);
-	port_pmem_poison(f.h.pmem, ksets[5].off + PCACHE_KSET_BYTES(1) - 1, 1);
+	damage_kset(&f, &ksets[nr], poison);
 	port_bdev_clear_faults(f.h.disk);
 	CHECK_EQ(dm_host_resume(f.h.md), 0);
-	CHECK_EQ(message(&f, "flush"), -EIO);
+	if (clean)
+		CHECK_EQ(message(&f, "gc_percent 0"), 0);
+	else
+		CHECK_EQ(message(&f, "flush"), -EIO);
 	AWAIT(!strcmp(status(&f).state, "fail"));
-	CHECK(host_logged("failed: a kset behind dirty_tail cannot be read"));
+	CHECK(host_logged(clean ? "failed: a kset at key_tail cannot be read" :
+			  "failed: a kset behind dirty_tail cannot be read"));
 	CHECK_EQ(try_write(&f, 0, 1, 0), -EIO);
+	CHECK_EQ(message(&f, "flush"), -EIO);
 	check_all(&f);
 	check_idle(&f);
 	detach(&f);
 	CHECK_TEXT(refusal(&f, "", false),
 		   "Cache log is damaged (see the kernel log): attach read-only, or repair");
-	port_pmem_heal(f.h.pmem, 0, f.media_bytes);
+	mend_kset(&f, &ksets[nr], poison);
 	attach(&f, "");
 	check_clean(&f);
 	detach(&f);
 	fixture_close(&f);
+}
+
+static void test_bad_kset_at_run_time(void)
+{
+	bad_kset_at_run_time(false, true);
+	bad_kset_at_run_time(false, false);
+	bad_kset_at_run_time(true, true);
+	bad_kset_at_run_time(true, false);
 }
 
 /*
@@ -832,6 +874,51 @@ static void test_noflush_suspend(void)
 	}
 }
 
+static void run_suspend(void *arg)
+{
+	struct flusher *fl = arg;
+
+	fl->result = dm_host_suspend(fl->f->h.md, true);
+	WRITE_ONCE(fl->ended, true);
+}
+
+/* A noflush suspend is given up: what finds no room waits again, and is not sent back. */
+static void test_suspend_given_up(void)
+{
+	const struct writer how = { .max_sectors = 60, .writes = 60 };
+	struct flusher fl = { };
+	struct task_struct *task;
+	struct fixture f;
+	struct writer w[2];
+	bool ended = false;
+	void *buf;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	CHECK(!posix_memalign(&buf, PAGE_SIZE, SECTOR_SIZE));
+	attach(&f, "");
+	port_bdev_hold(f.h.disk, true);
+	dm_host_rw_async(dm_host_bdev(f.h.md), REQ_OP_READ, 100, buf, 1, note_end, &ended);
+	fl.f = &f;
+	task = shim_spawn("suspender", run_suspend, &fl);
+	usleep(50000);
+	CHECK(!READ_ONCE(fl.ended));
+	shim_signal(task, true);
+	shim_join(task);
+	CHECK_EQ(fl.result, -EINTR);
+	port_bdev_hold(f.h.disk, false);
+	AWAIT(READ_ONCE(ended));
+
+	fail_writes(&f, PORT_FAULT_ALWAYS);
+	start_writers(&f, w, 2, &how);
+	AWAIT(status(&f).space_waits >= 2);
+	port_bdev_clear_faults(f.h.disk);
+	join_writers(w, 2);
+	check_clean(&f);
+	detach(&f);
+	free(buf);
+	fixture_close(&f);
+}
+
 static void test_suspend_cycles(void)
 {
 	const struct writer how = { .max_sectors = 40, .writes = 400, .flush_every = 9 };
@@ -925,6 +1012,11 @@ static bool fail_some(gfp_t gfp, size_t size)
 
 	n = (n ^ (n >> 30)) * 0xbf58476d1ce4e5b9ULL;
 	return (n >> 33) % 100 < READ_ONCE(failing_percent);
+}
+
+static bool fail_all(gfp_t gfp, size_t size)
+{
+	return true;
 }
 
 static bool fail_one(gfp_t gfp, size_t size)
@@ -1026,6 +1118,145 @@ static void test_alloc_at_run_time(void)
 	}
 }
 
+/*
+ * Write-back goes on although no allocation succeeds: with what it has in reserve, in
+ * rounds that are as small as it takes. With @fail the disk fails meanwhile, too.
+ */
+static void writeback_without_memory(const char *options, bool fail)
+{
+	const u32 nr = SMALL_SECTORS / 2;
+	struct fixture f;
+	u64 errors;
+
+	fixture_open(&f, 2 * SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, options);
+	port_bdev_hold(f.h.disk, true);
+	/* All of one epoch; no two are next to each other, nor come in order. */
+	for (u32 i = 0; i < nr; i++)
+		write_sectors(&f, i * 37 % nr * 2, 1);
+	flush(&f);
+	CHECK_EQ(status(&f).dirty_sectors, nr);
+	port_set_alloc_failure(fail_all);
+	if (fail)
+		fail_writes(&f, PORT_FAULT_ALWAYS);
+	port_bdev_hold(f.h.disk, false);
+	if (fail) {
+		errors = status(&f).writeback_errors;
+		AWAIT(status(&f).writeback_errors > errors + nr / 4);
+		CHECK_EQ(status(&f).dirty_sectors, nr);
+		port_bdev_clear_faults(f.h.disk);
+	}
+	AWAIT(status(&f).dirty_sectors == 0);
+	port_set_alloc_failure(NULL);
+	check_disk(&f);
+	check_all(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
+static void test_writeback_without_memory(void)
+{
+	for_each_variant(v) {
+		writeback_without_memory(*v, false);
+		writeback_without_memory(*v, true);
+	}
+}
+
+/*
+ * A host of another kind
+ */
+
+/* A cache without Device-Mapper, formatted, not running, and nobody to tell of events. */
+static struct pcache *make_bare(struct fixture *f)
+{
+	struct pcache_config config = { .name = "bare" };
+	const char *error = NULL;
+	struct pcache *pc;
+
+	fixture_open(f, SMALL_SEGS, SMALL_SECTORS);
+	attach(f, "");
+	detach(f);
+	config.media = f->media;
+	config.media_bytes = f->media_bytes;
+	config.backing = f->h.disk;
+	CHECK(!pcache_parse_options(0, NULL, &config.options, NULL, 0));
+	pc = pcache_create(&config, &error);
+	CHECK(!IS_ERR(pc), "%s", error);
+	return pc;
+}
+
+static void drop_bare(struct fixture *f, struct pcache *pc)
+{
+	pcache_destroy(pc);
+	fixture_close(f);
+}
+
+static void bare_end(struct bio *bio)
+{
+	complete(bio->bi_private);
+}
+
+/* What becomes of a bio without data. */
+static blk_status_t submit_bare(struct pcache *pc, blk_opf_t op)
+{
+	struct bio *bio = bio_alloc(pc->backing, 0, op, GFP_KERNEL);
+	DECLARE_COMPLETION_ONSTACK(done);
+	struct pcache_request rq;
+	blk_status_t status;
+
+	bio->bi_private = &done;
+	bio->bi_end_io = bare_end;
+	pcache_submit(pc, &rq, bio);
+	wait_for_completion(&done);
+	status = bio->bi_status;
+	bio_put(bio);
+	return status;
+}
+
+static void test_bare(void)
+{
+	struct fixture f;
+	struct pcache *pc = make_bare(&f);
+
+	CHECK(!pcache_resume(pc));
+	CHECK_EQ(submit_bare(pc, REQ_OP_FLUSH), BLK_STS_OK);
+	CHECK_EQ(submit_bare(pc, REQ_OP_DISCARD), BLK_STS_NOTSUPP);
+	CHECK_EQ(pcache_stat(pc, PCACHE_STAT_FLUSHES), 1);
+	CHECK_EQ(pcache_writeback_flush(pc, false), 0);
+	pcache_suspend(pc);
+	/* As a message that came too late. */
+	CHECK_EQ(pcache_writeback_flush(pc, false), -EIO);
+	drop_bare(&f, pc);
+}
+
+/* The middle of an extent becomes clean without memory for a split: from the reserve. */
+static void test_clean_without_memory(void)
+{
+	struct pcache_extent e = { .sector = 40, .sectors = 30, .seg = 1, .off = 8 };
+	struct fixture f;
+	struct pcache *pc = make_bare(&f);
+	struct pcache_shard *sh = pcache_index_shard(pc, e.sector);
+	struct pcache_extent part = pcache_extent_part(&e, 50, 60), found;
+
+	port_set_alloc_failure(fail_all);
+	pcache_index_lock_wait(pc, sh, 1);
+	pcache_index_insert(pc, sh, &e);
+	spin_unlock(&sh->lock);
+	CHECK_EQ(sh->tree.nr_spares, 0);
+	pcache_index_clean(pc, &part);
+	port_set_alloc_failure(NULL);
+	CHECK_EQ(pcache_stat(pc, PCACHE_STAT_DIRTY_SECTORS), 20);
+	CHECK_EQ(pcache_stat(pc, PCACHE_STAT_CACHED_SECTORS), 30);
+	spin_lock(&sh->lock);
+	for (u32 at = 40; at < 70; at += 10) {
+		CHECK(pcache_tree_first(&sh->tree, at, &found));
+		CHECK(found.sector == at && found.sectors == 10 && found.clean == (at == 50),
+		      "%u sectors at %llu", found.sectors, (unsigned long long)found.sector);
+	}
+	spin_unlock(&sh->lock);
+	drop_bare(&f, pc);
+}
+
 static const struct test_case cases[] = {
 	{ "write_errors", test_write_errors },
 	{ "device_gone_and_back", test_device_gone_and_back },
@@ -1043,12 +1274,16 @@ static const struct test_case cases[] = {
 	{ "cleaner", test_cleaner },
 	{ "flush_message", test_flush_message },
 	{ "noflush_suspend", test_noflush_suspend },
+	{ "suspend_given_up", test_suspend_given_up },
 	{ "suspend_cycles", test_suspend_cycles },
 	{ "flush_on_suspend", test_flush_on_suspend },
 	{ "removal", test_removal },
 	{ "alloc_at_attach", test_alloc_at_attach },
 	{ "alloc_at_format", test_alloc_at_format },
 	{ "alloc_at_run_time", test_alloc_at_run_time },
+	{ "writeback_without_memory", test_writeback_without_memory },
+	{ "clean_without_memory", test_clean_without_memory },
+	{ "bare", test_bare },
 };
 
 int main(int argc, char **argv)

@@ -244,10 +244,10 @@ static bool in_tree(sector_t sector, struct pcache_extent *e)
 }
 
 /* More may go than was asked for, but only clean data of the same place behind it. */
-static void do_starved_drop(void)
+static void starved_drop(struct pcache_extent e)
 {
-	struct pcache_extent e = random_key(), found;
 	struct pcache_delta is = { }, expected = { };
+	struct pcache_extent found;
 	u32 i = 0;
 
 	set_spares(0);
@@ -264,6 +264,11 @@ static void do_starved_drop(void)
 			      e.sector + i);
 	}
 	check_delta(&is, &expected);
+}
+
+static void do_starved_drop(void)
+{
+	starved_drop(random_key());
 }
 
 /* What becomes clean may be taken out instead; or it has to be tried again. */
@@ -385,6 +390,60 @@ static void run(bool crc, u64 seed, u32 ops)
 	CHECK(!pcache_tree_first(&tree, 0, &(struct pcache_extent) { }));
 }
 
+/*
+ * Extents that ascend leave full leaves behind. Where such a leaf's last extent is
+ * cut in its middle, there is no room for the right part, in the next leaf neither.
+ */
+static void run_full_leaves(bool crc)
+{
+	const u32 nr = 100;
+	struct pcache_extent e = { .sectors = 3, .seg = 1, .clean = true, .key_sectors = 3 };
+
+	host_section("full leaves, crc %d", crc);
+	memset(model, 0, sizeof(model));
+	pcache_tree_init(&tree, crc, &pool);
+	for (u32 i = 0; i < nr; i++) {
+		struct pcache_delta is = { }, expected = { };
+
+		e.sector = 3 * i;
+		e.off = 4 * i;
+		prepare(1);
+		pcache_tree_insert(&tree, &e, &is);
+		model_insert(&e, &expected);
+	}
+	CHECK_EQ(check_all(), nr);
+	for (u32 i = 0; i < nr; i++) {
+		e.sector = 3 * i;
+		e.off = 4 * i;
+		starved_drop(pcache_extent_part(&e, 3 * i + 1, 3 * i + 2));
+		CHECK(in_tree(3 * i, &e) && e.sectors == 1);
+		CHECK(i > nr / 2 || !in_tree(3 * i + 2, &e));
+		e.sectors = 3;
+	}
+	check_all();
+	pcache_tree_clear(&tree);
+}
+
+static bool fail_all(gfp_t gfp, size_t size)
+{
+	return true;
+}
+
+/* There is one leaf in the pool's reserve, and no memory else. */
+static void run_without_memory(void)
+{
+	host_section("without memory");
+	pcache_tree_init(&tree, false, &pool);
+	port_set_alloc_failure(fail_all);
+	CHECK(pcache_tree_prepare(&tree, 0, GFP_NOWAIT));
+	CHECK(!pcache_tree_prepare(&tree, 11, GFP_NOWAIT));
+	CHECK_EQ(tree.nr_spares, 1);
+	port_set_alloc_failure(NULL);
+	CHECK(pcache_tree_prepare(&tree, 11, GFP_NOWAIT));
+	CHECK_EQ(tree.nr_spares, 2);
+	pcache_tree_clear(&tree);
+}
+
 int main(void)
 {
 	u64 seed = host_env("SEED", 1);
@@ -396,6 +455,9 @@ int main(void)
 	CHECK(!mempool_init_kmalloc_pool(&pool, 1, PCACHE_LEAF_BYTES));
 	run(false, seed, ops);
 	run(true, seed, ops);
+	run_full_leaves(false);
+	run_full_leaves(true);
+	run_without_memory();
 	mempool_exit(&pool);
 	return host_end();
 }

@@ -11,6 +11,8 @@
  */
 #include <pthread.h>
 
+#include <linux/bitfield.h>
+
 #include "fixture.h"
 
 #define SECTORS	512
@@ -611,6 +613,12 @@ static void *at(struct sample *s, u64 off)
 	mend_crc(r, PCACHE_KSET_BYTES(keys));				\
 } while (0)
 
+/* The segment that a place on the medium is in. */
+static u32 segment_of(u64 off)
+{
+	return (off - PCACHE_SEGS_OFF) / PCACHE_SEG_BYTES;
+}
+
 static u32 mid_kset(struct sample *s)
 {
 	u32 i = s->nr_ksets - 4;
@@ -657,7 +665,7 @@ static void key_tail_late(struct sample *s)
 {
 	/* Behind dirty_tail: the two are out of order. */
 	u64 off = s->ksets[s->nr_ksets - 2].off;
-	u32 seg = (off - PCACHE_SEGS_OFF) / PCACHE_SEG_BYTES;
+	u32 seg = segment_of(off);
 
 	KEY_TAIL(s, LE32(r->cache_seg_id, seg); LE32(r->seg_off, off - data_off(seg, 0)));
 }
@@ -666,6 +674,16 @@ static void dirty_tail_off(struct sample *s) { DIRTY_TAIL(s, LE32(r->seg_off, U3
 static void dirty_tail_within(struct sample *s)
 {
 	DIRTY_TAIL(s, LE32(r->seg_off, le32_to_cpu(r->seg_off) + 8));
+}
+/* The place where this cache's own ksets begin has another number than the block says. */
+static void ext_other_number(struct sample *s)
+{
+	const struct pcache_media_tail *tail = at(s, PCACHE_KEY_TAIL_OFF);
+	const struct pcache_media_kset *first = at(s, s->ksets[0].off);
+	u64 number = FIELD_GET(PCACHE_KSET_NUMBER, le64_to_cpu(first->flags));
+
+	EXT(s, r->own_seg = tail->cache_seg_id; r->own_off = tail->seg_off;
+	    LE64(r->own_number, number - 1));
 }
 static void list_range(struct sample *s) { SEG_INFO(s, 3, LE32(r->next_seg, SEGS)); }
 static void list_cycle(struct sample *s) { SEG_INFO(s, 3, LE32(r->next_seg, 1)); }
@@ -679,13 +697,24 @@ static void kset_129(struct sample *s) { KSET(s, LE32(r->count, 129); keys = 129
 static void kset_huge(struct sample *s) { KSET(s, LE32(r->count, U32_MAX)); }
 static void kset_flags(struct sample *s) { KSET(s, r->flags |= cpu_to_le64(1 << 5)); }
 static void kset_number(struct sample *s) { KSET(s, r->flags ^= cpu_to_le64(1ULL << 40)); }
+/* It is bad, and the one behind it has the number that it should have. */
+static void kset_number_again(struct sample *s)
+{
+	const struct pcache_media_kset *mid = at(s, s->ksets[mid_kset(s)].off);
+	struct pcache_media_kset *next = at(s, s->ksets[mid_kset(s) + 1].off);
+
+	next->flags = (next->flags & ~cpu_to_le64(PCACHE_KSET_NUMBER)) |
+		      (mid->flags & cpu_to_le64(PCACHE_KSET_NUMBER));
+	mend_crc(next, PCACHE_KSET_BYTES(s->ksets[mid_kset(s) + 1].keys));
+	kset_number(s);
+}
 static void kset_last_range(struct sample *s)
 {
 	KSET(s, LE32(r->count, SEGS); r->flags |= cpu_to_le64(PCACHE_KSET_LAST); keys = 0);
 }
 static void kset_last_cycle(struct sample *s)
 {
-	u32 seg = (s->ksets[mid_kset(s)].off - PCACHE_SEGS_OFF) / PCACHE_SEG_BYTES;
+	u32 seg = segment_of(s->ksets[mid_kset(s)].off);
 
 	KSET(s, LE32(r->count, seg); r->flags |= cpu_to_le64(PCACHE_KSET_LAST); keys = 0);
 }
@@ -711,7 +740,7 @@ static void key_seg_across(struct sample *s)
 }
 static void key_in_log(struct sample *s)
 {
-	u32 seg = (s->ksets[mid_kset(s)].off - PCACHE_SEGS_OFF) / PCACHE_SEG_BYTES;
+	u32 seg = segment_of(s->ksets[mid_kset(s)].off);
 	const struct pcache_media_gen *gen = at(s, seg_off(seg) + PCACHE_SEG_GEN_OFF);
 
 	if ((s8)(gen[1].header.seq - gen[0].header.seq) > 0)
@@ -786,12 +815,14 @@ static const struct mutation {
 #undef M
 #define M(name, logged)	{ #name, name, DAMAGED, logged }
 	M(ext_head, "it ends before the head of the last detach"),
+	M(ext_other_number, "it ends before the head of the last detach"),
 	M(key_tail_free, "there is no valid kset at key_tail"),
 	M(kset_no_keys, KSET_BAD),
 	M(kset_129, "it ends before the head of the last detach"),
 	M(kset_huge, "it ends before the head of the last detach"),
 	M(kset_flags, KSET_BAD),
 	M(kset_number, "it ends before the head of the last detach"),
+	M(kset_number_again, "it ends before the head of the last detach"),
 	M(kset_last_range, KSET_BAD),
 	M(kset_last_cycle, "the log leads into a segment that is in use"),
 	M(key_odd, KEY_BAD),
@@ -864,6 +895,8 @@ static void test_harmless(void)
 	try_damaged(&s, "no extension block", false);
 	EXT(&s, LE32(r->tag, le32_to_cpu(r->tag) ^ 1));
 	try_damaged(&s, "an older cache's extension block", false);
+	EXT(&s, r->tag = 0);
+	try_damaged(&s, "extension block without a tag", false);
 	EXT(&s, LE32(r->features_compat, 1); memset(r->label, 'x', sizeof(r->label)));
 	try_damaged(&s, "compatible feature, label", false);
 	EXT(&s, LE32(r->tails_crc, 1));
@@ -875,6 +908,51 @@ static void test_harmless(void)
 	boot(&s.f, &s.good);
 	INFO(&s, r->flags |= cpu_to_le32(3 << 2));
 	try_damaged(&s, "cache mode writeonly", false);
+	/* As Linux's own leaves it, which writes the link to slot 0 only; and that is lost. */
+	SEG_INFO(&s, 3, r->flags &= ~cpu_to_le32(PCACHE_SEG_HAS_NEXT); r->next_seg = 0);
+	memset(at(&s, seg_off(3)), 0xff, 16);
+	attach(&s.f, "2 format never");
+	check_all(&s.f);
+	detach(&s.f);
+	boot(&s.f, &s.good);
+	/* A magic where no kset has room any more. */
+	*(__le64 *)at(&s, seg_off(segment_of(s.ksets[s.nr_ksets - 1].off) + 1) - 8) =
+		cpu_to_le64(PCACHE_KSET_MAGIC);
+	attach(&s.f, "2 format never");
+	check_all(&s.f);
+	detach(&s.f);
+	check_sample(&s);
+	drop_sample(&s);
+}
+
+/*
+ * One copy of dirty_tail is lost, the other one's place is not in the log any more: all
+ * keys count as dirty then, and nothing is lost.
+ */
+static void test_old_dirty_tail(void)
+{
+	struct sample s = { };
+	struct fixture *f = &s.f;
+	u64 dirty;
+
+	make_sample(&s, "", true);
+	attach(f, "");
+	dirty = status(f).dirty_sectors;
+	detach(f);
+	boot(f, &s.good);
+	DIRTY_TAIL(&s, LE32(r->seg_off, le32_to_cpu(r->seg_off) + 8));
+	memset(at(&s, PCACHE_DIRTY_TAIL_OFF), 0xff, PCACHE_TAIL_STRIDE);
+	/* So that it stays as it is. */
+	port_bdev_set_gone(f->h.disk, true);
+	attach(f, "");
+	CHECK(host_logged("all keys count as dirty"));
+	CHECK(status(f).dirty_sectors > dirty);
+	CHECK_EQ(status(f).dirty_sectors, status(f).cached_sectors);
+	port_bdev_set_gone(f->h.disk, false);
+	check_all(f);
+	CHECK_EQ(message(f, "flush"), 0);
+	check_disk(f);
+	detach(f);
 	check_sample(&s);
 	drop_sample(&s);
 }
@@ -887,7 +965,9 @@ static void test_cut_short(void)
 		const char *text;
 	} foreign[] = {
 		{ 0, "XFSB" }, { 510, "\x55\xaa" }, { 512, "EFI PART" }, { 1080, "\x53\xef" },
-		{ 4096, "bcache" }, { 4118, "SWAPSPACE2" }, { 65535, "x" },
+		{ 4096, "bcache" },
+		{ PCACHE_EXT_OFF + offsetof(struct pcache_media_ext, magic), "other" },
+		{ 4118, "SWAPSPACE2" }, { 65535, "x" },
 	};
 	struct sample s = { };
 	struct fixture *f = &s.f;
@@ -924,6 +1004,304 @@ static void test_cut_short(void)
 	boot(f, &s.good);
 	check_sample(&s);
 	drop_sample(&s);
+}
+
+/* A key may not cross the end of a stretch of 4 MiB, nor does one that is made here. */
+static void test_key_across_stretch(void)
+{
+	const u32 last = PCACHE_STRETCH_SECTORS - 1;
+	struct sample s = { };
+	struct fixture *f = &s.f;
+	struct pcache_media_kset *ks;
+	struct pcache_media_key *key;
+
+	fixture_open(f, SEGS, 2 * PCACHE_STRETCH_SECTORS);
+	attach(f, "");
+	port_bdev_set_gone(f->h.disk, true);
+	write_sectors(f, last, 2);
+	flush(f);
+	CHECK_EQ(find_ksets(f, 0, 0, s.ksets, ARRAY_SIZE(s.ksets)), 1);
+	CHECK_EQ(s.ksets[0].keys, 2);
+	detach(f);
+	port_bdev_set_gone(f->h.disk, false);
+	ks = at(&s, s.ksets[0].off);
+	key = (void *)(ks + 1);
+	CHECK_EQ(le64_to_cpu(key->off), last << SECTOR_SHIFT);
+	CHECK_EQ(le32_to_cpu(key->len), SECTOR_SIZE);
+	LE32(key->len, 2 * SECTOR_SIZE);
+	mend_crc(ks, PCACHE_KSET_BYTES(2));
+	CHECK_TEXT(refusal(f, "", false), DAMAGED);
+	CHECK(host_logged(KEY_BAD));
+	LE32(key->len, SECTOR_SIZE);
+	mend_crc(ks, PCACHE_KSET_BYTES(2));
+	attach(f, "");
+	check_all(f);
+	detach(f);
+	fixture_close(f);
+}
+
+/*
+ * A log in two segments
+ */
+
+/* Writes ksets until the log goes on in another segment, and one there; gives the first. */
+static u32 turn_log(struct fixture *f, u32 keys)
+{
+	u32 first = status(f).key_head[0], at = 0;
+
+	while (status(f).key_head[0] == first) {
+		for (u32 i = 0; i < keys; i++, at += 2)
+			write_sectors(f, at % SECTORS, 1);
+		flush(f);
+	}
+	write_sectors(f, 1, 1);
+	flush(f);
+	return first;
+}
+
+/* What leads to the next segment is lost: the kset there shows that the log was longer. */
+static void test_lost_last(void)
+{
+	static struct kset_place ksets[1024];
+	struct fixture f;
+	u32 nr, i;
+	u8 *copy;
+
+	fixture_open(&f, 2 * SEGS, SECTORS);
+	copy = malloc(f.media_bytes);
+	attach(&f, "");
+	port_bdev_set_gone(f.h.disk, true);
+	nr = turn_log(&f, 1);
+	nr = find_ksets(&f, nr, 0, ksets, ARRAY_SIZE(ksets));
+	for (i = 0; i < nr && ksets[i].keys; i++)
+		;
+	CHECK(i < nr - 1, "%u ksets, none is a LAST", nr);
+	/* The power goes here. */
+	memcpy(copy, f.media, f.media_bytes);
+	detach(&f);
+	port_bdev_set_gone(f.h.disk, false);
+	memcpy(f.media, copy, f.media_bytes);
+	f.media[ksets[i].off] ^= 1;
+	CHECK_TEXT(refusal(&f, "", false), DAMAGED);
+	CHECK(host_logged(KSET_INVALID));
+	f.media[ksets[i].off] ^= 1;
+	attach(&f, "");
+	check_all(&f);
+	detach(&f);
+	free(copy);
+	fixture_close(&f);
+}
+
+/*
+ * All segments are in use, as only Linux's own leaves a cache: it keeps none back for the
+ * log. They are named by the only kset, which has to go before anything is free.
+ */
+
+static u64 generation(struct fixture *f, u32 seg)
+{
+	const struct pcache_media_gen *gen = (void *)f->media + seg_off(seg) + PCACHE_SEG_GEN_OFF;
+
+	return max(le64_to_cpu(gen[0].gen), le64_to_cpu(gen[1].gen));
+}
+
+/*
+ * Makes a kset as Linux's own does, in an empty log: a key of one sector in each segment
+ * but the log's. Nothing was ever written to these sectors, nor to these places.
+ */
+static void make_mainline_kset(struct sample *s)
+{
+	struct fixture *f = &s->f;
+	struct pcache_media_kset *ks = (void *)f->media + data_off(0, 0);
+	struct pcache_media_key *key = (void *)(ks + 1);
+	u32 nr = 0;
+
+	for (u32 seg = 1; seg < SEGS; seg++, key++, nr++) {
+		LE64(key->off, (300 + 8 * seg) << SECTOR_SHIFT);
+		LE32(key->len, SECTOR_SIZE);
+		LE32(key->cache_seg_id, seg);
+		LE64(key->seg_gen, generation(f, seg));
+	}
+	LE64(ks->magic, PCACHE_KSET_MAGIC);
+	LE32(ks->count, nr);
+	mend_crc(ks, PCACHE_KSET_BYTES(nr));
+	/* It has attached since the last detach. */
+	INFO(s, r->header.seq += 2);
+}
+
+static void test_no_segment_left(void)
+{
+	struct sample s = { };
+	struct fixture *f = &s.f;
+
+	fixture_open(f, SEGS, SECTORS);
+	attach(f, "");
+	detach(f);
+	make_mainline_kset(&s);
+	host_attach_ro(&f->h, "");
+	CHECK_EQ(status(f).segs_used, SEGS);
+	detach(f);
+	attach(f, "");
+	write_sectors(f, 40, 8);
+	check_all(f);
+	CHECK(status(f).segs_used < SEGS - 4);
+	CHECK_EQ(message(f, "flush"), 0);
+	CHECK_TEXT(status(f).state, "rw");
+	detach(f);
+	check_disk(f);
+	attach(f, "");
+	check_all(f);
+	detach(f);
+	fixture_close(f);
+}
+
+/*
+ * Keys of an old generation, as Linux's own leaves them in the log
+ */
+
+/* Raises a segment's generation: the log's keys that name it are old now. */
+static void raise_generation(struct fixture *f, u32 seg)
+{
+	struct pcache_media_gen *gen = (void *)f->media + seg_off(seg) + PCACHE_SEG_GEN_OFF;
+	u64 next = generation(f, seg) + 1;
+
+	for (u32 slot = 0; slot < 2; slot++) {
+		gen[slot].gen = cpu_to_le64(next);
+		mend_crc(&gen[slot], sizeof(gen[slot]));
+	}
+}
+
+static bool has_stale_keys(struct fixture *f)
+{
+	struct kset_place ksets[128];
+	struct host_status st;
+	u32 nr, stale = 0;
+
+	host_attach_ro(&f->h, "");
+	st = status(f);
+	detach(f);
+	nr = find_ksets(f, st.key_tail[0], st.key_tail[1], ksets, ARRAY_SIZE(ksets));
+	for (u32 i = 0; i < nr; i++) {
+		const struct pcache_media_kset *ks = (void *)f->media + ksets[i].off;
+		const struct pcache_media_key *key = (void *)(ks + 1);
+
+		for (u32 k = 0; k < ksets[i].keys; k++, key++)
+			stale += le64_to_cpu(key->seg_gen) <
+				 generation(f, le32_to_cpu(key->cache_seg_id));
+	}
+	return stale;
+}
+
+/* Says whether the extension block tells of a clean detach. */
+static bool detached_cleanly(struct fixture *f)
+{
+	for (u32 slot = 0; slot < 2; slot++) {
+		const struct pcache_media_ext *ext = (void *)f->media + PCACHE_EXT_OFF +
+						     slot * PCACHE_EXT_STRIDE;
+
+		if (!(le32_to_cpu(ext->state) & PCACHE_EXT_CLEAN))
+			return false;
+	}
+	return true;
+}
+
+static void check_no_stale_keys(struct fixture *f)
+{
+	CHECK(!host_logged("keys of an old generation stay in the log"));
+	CHECK(!has_stale_keys(f));
+	CHECK(detached_cleanly(f));
+	attach(f, "");
+	check_all(f);
+	CHECK_EQ(message(f, "flush"), 0);
+	check_disk(f);
+	detach(f);
+}
+
+/*
+ * A segment full of data, then, with @more, data in others; the first one's keys become
+ * old, dirty or (with @clean) clean, and what they named is lost.
+ */
+static void make_stale(struct fixture *f, bool clean, bool more)
+{
+	fixture_open(f, SMALL_SEGS, SECTORS);
+	attach(f, "");
+	if (!clean)
+		port_bdev_set_gone(f->h.disk, true);
+	write_sectors(f, 0, PCACHE_DATA_SECTORS);
+	flush(f);
+	if (clean)
+		CHECK_EQ(message(f, "flush"), 0);
+	port_bdev_set_gone(f->h.disk, true);
+	for (u32 i = 0; more && i < 3; i++) {
+		write_sectors(f, 300 + 20 * i, 20);
+		flush(f);
+	}
+	raise_generation(f, segment_of(place_of(f, 0, 1)));
+	detach(f);
+	memset(f->newest, 0, PCACHE_DATA_SECTORS * sizeof(u32));
+	memset(f->disk, 0, PCACHE_DATA_SECTORS << SECTOR_SHIFT);
+	port_bdev_set_gone(f->h.disk, false);
+	CHECK(has_stale_keys(f));
+	host_clear_log();
+}
+
+/* They leave the log at the latest when it is detached, whether or not more is logged. */
+static void test_stale_keys(void)
+{
+	for (u32 i = 0; i < 8; i++) {
+		struct fixture f;
+
+		make_stale(&f, i & 1, i & 2);
+		attach(&f, "");
+		if (i & 4)
+			check_all(&f);
+		detach(&f);
+		check_no_stale_keys(&f);
+		fixture_close(&f);
+	}
+}
+
+/* With dirty data before them they stay, and the detach is none that Linux's own may follow. */
+static void test_stale_keys_behind_dirty(void)
+{
+	struct fixture f;
+
+	make_stale(&f, false, true);
+	port_bdev_set_gone(f.h.disk, true);
+	attach(&f, "");
+	check_range(&f, 300, 60);
+	detach(&f);
+	CHECK(host_logged("keys of an old generation stay in the log behind dirty data"));
+	CHECK(!detached_cleanly(&f));
+	port_bdev_set_gone(f.h.disk, false);
+	CHECK(has_stale_keys(&f));
+	host_clear_log();
+	attach(&f, "");
+	check_all(&f);
+	detach(&f);
+	check_no_stale_keys(&f);
+	fixture_close(&f);
+}
+
+/* The log goes on in another segment amidst of them. */
+static void test_stale_keys_in_two_segments(void)
+{
+	struct fixture f;
+
+	fixture_open(&f, 4 * SEGS, SECTORS);
+	attach(&f, "2 gc_percent 90");
+	turn_log(&f, PCACHE_KSET_KEYS);
+	CHECK_EQ(message(&f, "flush"), 0);
+	detach(&f);
+	for (u32 seg = 0; seg < 4 * SEGS; seg++)
+		raise_generation(&f, seg);
+	CHECK(has_stale_keys(&f));
+	host_clear_log();
+	attach(&f, "");
+	CHECK_EQ(status(&f).cached_sectors, 0);
+	check_all(&f);
+	detach(&f);
+	check_no_stale_keys(&f);
+	fixture_close(&f);
 }
 
 /*
@@ -983,6 +1361,182 @@ static void test_format_cut_short(void)
 	fixture_close(&f);
 }
 
+/* A byte that is changed. */
+struct patch {
+	const char *name;
+	u64 off;
+	u8 value;
+};
+
+#define NO_SUPER	"Cache device has no pcache super-block, and its first 64 KiB are not zero (format force overwrites it)"
+#define NO_INFO		"Cache information: both copies are invalid"
+
+static bool super_is_there(const u8 *media)
+{
+	const struct pcache_media_super *sb = (void *)media + PCACHE_SUPER_OFF;
+
+	return le64_to_cpu(sb->magic) == PCACHE_SUPER_MAGIC;
+}
+
+/* Leaves a format cut short right before (with @super: after) the super-block's magic. */
+static void make_unfinished(struct sample *s, bool super)
+{
+	struct fixture *f = &s->f;
+	u64 i = 0;
+
+	fixture_open(f, SEGS, SECTORS);
+	s->good.media = malloc(f->media_bytes);
+	s->good.disk = calloc(SECTORS, SECTOR_SIZE);
+	s->copy = malloc(f->media_bytes);
+	for (;;) {
+		memset(f->media, 0, f->media_bytes);
+		cut_format(f, "", i++);
+		if (super_is_there(f->media))
+			break;
+		memcpy(s->good.media, f->media, f->media_bytes);
+	}
+	if (super) {
+		memcpy(s->good.media, f->media, f->media_bytes);
+		/* Of cache_info a part may be there already. */
+		memset(s->good.media + PCACHE_INFO_OFF, 0, 2 * PCACHE_INFO_STRIDE);
+	}
+	host_clear_log();
+	boot(f, &s->good);
+}
+
+/* Refused, unchanged; then all is as it was. */
+static void refuse_unfinished(struct sample *s, const char *what, const char *expected)
+{
+	struct fixture *f = &s->f;
+
+	host_section("an unfinished format, %s", what);
+	memcpy(s->copy, f->media, f->media_bytes);
+	CHECK_TEXT(refusal(f, "", false), expected);
+	CHECK(!memcmp(s->copy, f->media, f->media_bytes), "%s", what);
+	port_pmem_heal(f->h.pmem, 0, f->media_bytes);
+	boot(f, &s->good);
+}
+
+static void begin_again(struct sample *s, const char *what)
+{
+	struct fixture *f = &s->f;
+
+	host_section("an unfinished format, %s", what);
+	attach(f, "");
+	CHECK_EQ(status(f).cached_sectors, 0);
+	write_sectors(f, 7, 8);
+	check_all(f);
+	detach(f);
+	memset(f->newest, 0, SECTORS * sizeof(u32));
+	boot(f, &s->good);
+}
+
+static void refuse_patches(struct sample *s, const struct patch *patches, u32 nr)
+{
+	for (u32 i = 0; i < nr; i++) {
+		s->f.media[patches[i].off] = patches[i].value;
+		refuse_unfinished(s, patches[i].name, NO_SUPER);
+	}
+}
+
+#define INFO_FIELD(slot, field) \
+	(PCACHE_INFO_OFF + (slot) * PCACHE_INFO_STRIDE + offsetof(struct pcache_media_info, field))
+#define TAIL_FIELD(slot, field) \
+	(PCACHE_CTRL_OFF + (slot) * PCACHE_TAIL_STRIDE + offsetof(struct pcache_media_tail, field))
+
+/* What no format writes there. */
+static const struct patch not_of_a_format[] = {
+	{ "cache_info: seq", INFO_FIELD(0, header.seq), 3 },
+	{ "cache_info: version", INFO_FIELD(0, header.version), 1 },
+	{ "cache_info: reserved", INFO_FIELD(1, header.res), 1 },
+	{ "cache_info: first segment", INFO_FIELD(1, seg_id), 1 },
+	{ "cache_info: number of segments", INFO_FIELD(0, n_segs), SEGS - 1 },
+	{ "cache_info: flags", INFO_FIELD(0, flags) + 1, 0x20 },
+	{ "cache_info: tag", INFO_FIELD(1, tag), 1 },
+	{ "tail: seq", TAIL_FIELD(0, header.seq), 3 },
+	{ "tail: segment", TAIL_FIELD(1, cache_seg_id), 1 },
+	{ "tail: offset", TAIL_FIELD(3, seg_off), 8 },
+};
+
+#define EXT_FIELD(slot, field) \
+	(PCACHE_EXT_OFF + (slot) * PCACHE_EXT_STRIDE + offsetof(struct pcache_media_ext, field))
+
+/* What the first store of a format, torn, does not leave on a blank device. */
+static const struct patch not_of_a_first_store[] = {
+	{ "magic", EXT_FIELD(0, magic), 1 },
+	{ "seq", EXT_FIELD(0, header.seq), 3 },
+	{ "version", EXT_FIELD(0, header.version), 1 },
+	{ "reserved", EXT_FIELD(1, header.res), 1 },
+	{ "label", EXT_FIELD(1, label) + PCACHE_LABEL_BYTES - 1, 'x' },
+	{ "incompatible feature", EXT_FIELD(0, features_incompat), 1 },
+	{ "compatible feature", EXT_FIELD(0, features_compat), 1 },
+	{ "state", EXT_FIELD(0, state), PCACHE_EXT_IN_USE },
+	{ "own segment", EXT_FIELD(1, own_seg), 1 },
+	{ "own offset", EXT_FIELD(0, own_off), 8 },
+	{ "head", EXT_FIELD(0, head_seg), 1 },
+	{ "tails", EXT_FIELD(1, tails) + 15, 1 },
+	{ "seq of cache_info", EXT_FIELD(0, info_seq), 1 },
+	{ "CRC of the tails", EXT_FIELD(0, tails_crc), 1 },
+	{ "rest", EXT_FIELD(1, rest) + 39, 1 },
+};
+
+/* Before the super-block is back: only what is nothing but that is formatted again. */
+static void test_unfinished_without_super(void)
+{
+	struct sample s = { };
+	struct fixture *f = &s.f;
+
+	make_unfinished(&s, false);
+	begin_again(&s, "as it is");
+	refuse_patches(&s, not_of_a_format, ARRAY_SIZE(not_of_a_format));
+	port_pmem_poison(f->h.pmem, PCACHE_INFO_OFF, 64);
+	refuse_unfinished(&s, "cache_info unreadable", NO_SUPER);
+	port_pmem_poison(f->h.pmem, PCACHE_CTRL_OFF, 64);
+	refuse_unfinished(&s, "tails unreadable", NO_SUPER);
+	EXT(&s, LE32(r->features_incompat, 1));
+	refuse_unfinished(&s, "an unknown feature",
+			  "Cache has incompatible features that this version does not know");
+	EXT(&s, r->magic ^= 1);
+	refuse_unfinished(&s, "another block", NO_SUPER);
+	EXT(&s, r->state = 0);
+	refuse_unfinished(&s, "a block of a whole cache",
+			  "Cache super-block is damaged, and its extension block says that there is a cache");
+	/* Nor is a blank device of which not all can be read. */
+	memset(s.good.media, 0, f->media_bytes);
+	boot(f, &s.good);
+	begin_again(&s, "blank");
+	refuse_patches(&s, not_of_a_first_store, ARRAY_SIZE(not_of_a_first_store));
+	port_pmem_poison(f->h.pmem, PCACHE_EXT_OFF, 64);
+	refuse_unfinished(&s, "blank, but unreadable", NO_SUPER);
+	drop_sample(&s);
+}
+
+/* The super-block is back, cache_info is not. */
+static void test_unfinished_without_info(void)
+{
+	struct sample s = { };
+	struct fixture *f = &s.f;
+
+	make_unfinished(&s, true);
+	begin_again(&s, "as it is");
+	CHECK(host_logged("formatting was cut short, begins again"));
+	CHECK_TEXT(refusal(f, "2 format never", false),
+		   "Cache device is not completely formatted, and format is never");
+	memcpy(at(&s, INFO_FIELD(0, tag)), at(&s, EXT_FIELD(0, tag)), sizeof(__le32));
+	begin_again(&s, "the block's tag");
+	f->media[INFO_FIELD(0, tag)] = 1;
+	refuse_unfinished(&s, "a foreign tag", NO_INFO);
+	EXT(&s, r->state = 0);
+	refuse_unfinished(&s, "a block of a whole cache", NO_INFO);
+	/* As Linux's own leaves it, without a block. */
+	memset(f->media + PCACHE_EXT_OFF, 0, 2 * PCACHE_EXT_STRIDE);
+	begin_again(&s, "without a block");
+	memset(f->media + PCACHE_EXT_OFF, 0, 2 * PCACHE_EXT_STRIDE);
+	f->media[INFO_FIELD(1, tag)] = 1;
+	refuse_unfinished(&s, "a tag without a block", NO_INFO);
+	drop_sample(&s);
+}
+
 /* The same over a cache that is clean. */
 static void test_forced_format_cut_short(void)
 {
@@ -1037,8 +1591,17 @@ static const struct test_case cases[] = {
 	{ "flips_with_crc", test_flips_with_crc },
 	{ "mutations", test_mutations },
 	{ "harmless", test_harmless },
+	{ "old_dirty_tail", test_old_dirty_tail },
 	{ "cut_short", test_cut_short },
+	{ "key_across_stretch", test_key_across_stretch },
+	{ "lost_last", test_lost_last },
+	{ "no_segment_left", test_no_segment_left },
+	{ "stale_keys", test_stale_keys },
+	{ "stale_keys_behind_dirty", test_stale_keys_behind_dirty },
+	{ "stale_keys_in_two_segments", test_stale_keys_in_two_segments },
 	{ "format_cut_short", test_format_cut_short },
+	{ "unfinished_without_super", test_unfinished_without_super },
+	{ "unfinished_without_info", test_unfinished_without_info },
 	{ "forced_format_cut_short", test_forced_format_cut_short },
 };
 

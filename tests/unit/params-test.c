@@ -6,6 +6,8 @@
  */
 #include "fixture.h"
 
+#include <linux/vmalloc.h>
+
 /*
  * Bad tables
  */
@@ -74,6 +76,8 @@ static const struct {
 	  "Option backing_id: " TEXT63 "f is not allowed, expected 1 to 63 printable characters without space and backslash" },
 	{ "2 backing_id a\\ b",
 	  "Option backing_id: a b is not allowed, expected 1 to 63 printable characters without space and backslash" },
+	{ "2 backing_id a\\\\b",
+	  "Option backing_id: a\\b is not allowed, expected 1 to 63 printable characters without space and backslash" },
 	{ "1 data_crc",
 	  "Expected 1 words of options in pairs of name and value, found 1" },
 	{ "4 data_crc true",
@@ -114,6 +118,17 @@ static void test_bad_options(void)
 	}
 	drop(&s);
 	fixture_close(&f);
+}
+
+/* Device-Mapper never hands an empty word over; another host may. */
+static void test_empty_value(void)
+{
+	char *words[] = { "2", "backing_id", "" };
+	struct pcache_options o;
+	char why[200];
+
+	CHECK_EQ(pcache_parse_options(3, words, &o, why, sizeof(why)), -EINVAL);
+	CHECK_TEXT(why, "Option backing_id:  is not allowed, expected 1 to 63 printable characters without space and backslash");
 }
 
 static void test_bad_devices(void)
@@ -229,6 +244,15 @@ static void test_bad_media(void)
 	CHECK_EQ(status(&f).dirty_sectors, 0);
 	CHECK_EQ(status(&f).cached_sectors, 0);
 	check_all(&f);
+	detach(&f);
+	CHECK_TEXT(refusal(&f, "2 data_crc true", false), "Cache was formatted with data_crc false");
+	/* It has no backing_id until a table names one. */
+	attach(&f, "2 backing_id disk-2");
+	check_all(&f);
+	detach(&f);
+	CHECK_TEXT(refusal(&f, "2 backing_id disk-1", false),
+		   "Cache is bound to another backing_id");
+	attach(&f, "");
 	detach(&f);
 	fixture_close(&f);
 }
@@ -367,6 +391,50 @@ static void test_pieces(void)
 	fixture_close(&f);
 }
 
+static bool fail_large(gfp_t gfp, size_t size)
+{
+	/* A pointer to each page; nothing else of the constructor's is as large. */
+	return size >= (media_bytes_of(SMALL_SEGS) >> PAGE_SHIFT) * sizeof(void *);
+}
+
+static void refuse_to_map(struct fixture *f, int expected)
+{
+	CHECK_EQ(try_attach(f, "", false), expected);
+	CHECK_TEXT(f->error, "Cache device cannot be mapped (bad pages, or memory without struct page in pieces)");
+}
+
+static void test_not_mapped(void)
+{
+	void *base, *area = vmalloc(PAGE_SIZE);
+	struct dax_device *dax;
+	unsigned long pages;
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	dax = f.h.pmem->dax;
+	base = dax->base;
+	pages = dax->nr_pages;
+	dax->nr_pages = 0;
+	refuse_to_map(&f, -ERANGE);
+	dax->nr_pages = pages - 1;
+	refuse_to_map(&f, -ERANGE);
+	dax->nr_pages = pages;
+	dax->max_run = 16;
+	/* As memory that has no struct page, or none of the direct map. */
+	dax->base = NULL;
+	refuse_to_map(&f, -EOPNOTSUPP);
+	dax->base = area;
+	refuse_to_map(&f, -EOPNOTSUPP);
+	vfree(area);
+	dax->base = base;
+	port_set_alloc_failure(fail_large);
+	refuse_to_map(&f, -ENOMEM);
+	port_set_alloc_failure(NULL);
+	attach(&f, "");
+	detach(&f);
+	fixture_close(&f);
+}
+
 /*
  * Who else has the devices
  */
@@ -382,6 +450,7 @@ static void test_in_use(void)
 	};
 	struct port_bdev_config disk = { .name = "vdb", .bytes = SZ_1M };
 	struct block_device *pmem1 = port_bdev_open(&pmem), *vdb = port_bdev_open(&disk);
+	struct mapped_device *other;
 	struct fixture f;
 
 	CHECK(!dm_host_add_bdev(pmem1) && !dm_host_add_bdev(vdb));
@@ -397,6 +466,10 @@ static void test_in_use(void)
 	refuse_line("0 2048 pcache pmem0 vdb", true, cache_in_use);
 	refuse_line("0 2048 pcache pmem1 vda", false, backing_in_use);
 	refuse_line("0 100 pcache pmem1 pmem0", false, backing_in_use);
+	/* Neither is in use. */
+	other = dm_host_start("other", "0 2048 pcache pmem1 vdb", false, f.error, sizeof(f.error));
+	CHECK(other, "%s", f.error);
+	CHECK(!dm_host_remove(other));
 
 	check_all(&f);
 	random_writes(&f, 10, 20);
@@ -565,6 +638,28 @@ static void test_status(void)
 	fixture_close(&f);
 }
 
+/* A line that has no room is cut, and what Device-Mapper measures for IMA is empty. */
+static void test_short_buffer(void)
+{
+	char line[512], part[sizeof(line)];
+	struct fixture f;
+	size_t room;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, "");
+	strcpy(line, table_line(&f));
+	for (room = 1; room < strlen(line); room++) {
+		memset(part, 'x', sizeof(part));
+		dm_host_status(f.h.md, STATUSTYPE_TABLE, 0, part, room);
+		CHECK_EQ(part[room], 'x');
+		CHECK(strlen(part) < room && !strncmp(part, line, strlen(part)), "\"%s\"", part);
+	}
+	CHECK(!dm_host_status(f.h.md, STATUSTYPE_IMA, 0, line, sizeof(line)));
+	CHECK(!strstr(line, "pmem0"), "\"%s\"", line);
+	detach(&f);
+	fixture_close(&f);
+}
+
 static void test_stats_text(void)
 {
 	static const char expected[] =
@@ -700,16 +795,19 @@ static void test_blocks_of_4096(void)
 
 static const struct test_case cases[] = {
 	{ "bad_options", test_bad_options },
+	{ "empty_value", test_empty_value },
 	{ "bad_devices", test_bad_devices },
 	{ "bad_media", test_bad_media },
 	{ "good_options", test_good_options },
 	{ "options_stay", test_options_stay },
 	{ "lengths", test_lengths },
 	{ "pieces", test_pieces },
+	{ "not_mapped", test_not_mapped },
 	{ "in_use", test_in_use },
 	{ "load_only", test_load_only },
 	{ "read_only", test_read_only },
 	{ "status", test_status },
+	{ "short_buffer", test_short_buffer },
 	{ "stats_text", test_stats_text },
 	{ "messages", test_messages },
 	{ "blocks_of_4096", test_blocks_of_4096 },
