@@ -25,6 +25,7 @@
  * @number: of the kset before; 0: mainline's
  * @expected: the number a kset of ours must have here; 0: not known
  * @first: no kset has been taken yet
+ * @stale: @ks has keys of an old generation
  * @met_dirty_tail: @pos is at or behind dirty_tail
  * @dirty_tail: as found on the medium; its ord is set when it is met
  * @scan: memory to look for later ksets in
@@ -35,6 +36,7 @@ struct walk {
 	u64 number;
 	u64 expected;
 	bool first;
+	bool stale;
 	bool met_dirty_tail;
 	struct pcache_pos dirty_tail;
 	__le64 *scan;
@@ -119,8 +121,7 @@ static bool replay_key(struct pcache *pc, struct walk *w, const struct pcache_me
 		damaged(pc, &w->pos, "a key has values that are not allowed");
 		return false;
 	case PCACHE_KEY_STALE:
-		pc->journal.has_stale = true;
-		pc->journal.stale_end = w->pos;
+		w->stale = true;
 		return true;
 	case PCACHE_KEY_GOOD:
 		break;
@@ -172,6 +173,7 @@ static bool take_kset(struct pcache *pc, struct walk *w, enum pcache_kset_kind k
 	u32 i;
 
 	pcache_kset_next(w->ks, kind, &behind);
+	w->stale = false;
 	for (i = 0; i < w->ks->nr_keys; i++)
 		if (!replay_key(pc, w, &w->ks->keys[i]))
 			return false;
@@ -183,8 +185,10 @@ static bool take_kset(struct pcache *pc, struct walk *w, enum pcache_kset_kind k
 	w->expected = number ? pcache_number_after(number) :
 			       pcache_number_behind_mainline(w->ks, &behind);
 	w->first = false;
-	if (pc->journal.has_stale && pcache_pos_same(&pc->journal.stale_end, &here))
+	if (w->stale) {
+		pc->journal.has_stale = true;
 		pc->journal.stale_end = behind;
+	}
 	pc->journal.last = here;
 	pc->journal.last_is_log_only = kind == PCACHE_KSET_IS_LAST;
 	return true;

@@ -41,8 +41,8 @@ coverage-run: coverage-programs
 	@$(call coverage_sim,6000)
 	@$(call coverage_sim,6000,fast=1 write_errors=400 poison=2)
 	@$(call coverage_sim,6000,segs=10 gone=300 poison=3)
-	@$(call coverage_sim,100,ops=800 submitters=4 depth=4 max_sectors=1 align=1 segs=24 flush=0 \
-		fua=0 preflush=0 write_errors=0 flush_errors=0 gone=0 poison=0)
+	@$(call coverage_sim,100,ops=800 submitters=4 depth=4 max_sectors=1 align=1 segs=24 \
+		flush=0 fua=0 preflush=0 write_errors=0 flush_errors=0 gone=0 poison=0)
 	@$(COVERAGE_ENV) $(COVERAGE)/sim/exhaustive --jobs 1 --length 1
 
 # build/coverage/report has what was not reached; build/coverage/text the sources, counted.

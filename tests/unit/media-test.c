@@ -1260,6 +1260,30 @@ static void test_stale_keys(void)
 	}
 }
 
+/*
+ * Clean ones at key_tail are passed at attach; the dirty data behind them then neither has
+ * to be written back by a detach, nor keeps it from being a clean one.
+ */
+static void test_stale_keys_before_dirty(void)
+{
+	struct fixture f;
+
+	make_stale(&f, true, true);
+	port_bdev_set_gone(f.h.disk, true);
+	attach(&f, "");
+	check_range(&f, 300, 60);
+	detach(&f);
+	CHECK(!has_stale_keys(&f));
+	CHECK(detached_cleanly(&f));
+	port_bdev_set_gone(f.h.disk, false);
+	host_clear_log();
+	attach(&f, "");
+	check_all(&f);
+	detach(&f);
+	check_no_stale_keys(&f);
+	fixture_close(&f);
+}
+
 /* With dirty data before them they stay, and the detach is none that Linux's own may follow. */
 static void test_stale_keys_behind_dirty(void)
 {
@@ -1597,6 +1621,7 @@ static const struct test_case cases[] = {
 	{ "lost_last", test_lost_last },
 	{ "no_segment_left", test_no_segment_left },
 	{ "stale_keys", test_stale_keys },
+	{ "stale_keys_before_dirty", test_stale_keys_before_dirty },
 	{ "stale_keys_behind_dirty", test_stale_keys_behind_dirty },
 	{ "stale_keys_in_two_segments", test_stale_keys_in_two_segments },
 	{ "format_cut_short", test_format_cut_short },
