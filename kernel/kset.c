@@ -133,6 +133,19 @@ void pcache_key_encode(struct pcache *pc, const struct pcache_extent *e,
 	key->reserved = 0;
 }
 
+/* Whole blocks of the backing device, in one stretch. */
+static bool range_allowed(struct pcache *pc, u64 off, u32 len)
+{
+	u32 block = pc->block_sectors << SECTOR_SHIFT;
+
+	if (len == 0 || len > PCACHE_STRETCH_BYTES || (off | len) & (block - 1))
+		return false;
+	if (off >> SECTOR_SHIFT >= pc->backing_sectors ||
+	    len >> SECTOR_SHIFT > pc->backing_sectors - (off >> SECTOR_SHIFT))
+		return false;
+	return off / PCACHE_STRETCH_BYTES == (off + len - 1) / PCACHE_STRETCH_BYTES;
+}
+
 /**
  * pcache_key_decode() - Judge a key and make an extent of it.
  * @pc: cache
@@ -142,35 +155,30 @@ void pcache_key_encode(struct pcache *pc, const struct pcache_extent *e,
  * The generation is judged before anything else that the key says, because
  * mainline leaves keys of reused segments in the log.
  *
- * Return: only with PCACHE_KEY_GOOD may @e be used.
+ * Return: only with PCACHE_KEY_GOOD may @e be used; with PCACHE_KEY_STALE its sector
+ * and sectors, which are 0 if that range is not allowed.
  */
 enum pcache_key_verdict pcache_key_decode(struct pcache *pc, const struct pcache_media_key *key,
 					  struct pcache_extent *e)
 {
 	u64 off = le64_to_cpu(key->off), gen = le64_to_cpu(key->seg_gen);
 	u32 len = le32_to_cpu(key->len), seg_off = le32_to_cpu(key->cache_seg_off);
-	u32 flags = le32_to_cpu(key->flags), block = pc->block_sectors << SECTOR_SHIFT;
+	u32 flags = le32_to_cpu(key->flags);
 
 	e->seg = le32_to_cpu(key->cache_seg_id);
+	e->sector = off >> SECTOR_SHIFT;
+	e->sectors = range_allowed(pc, off, len) ? len >> SECTOR_SHIFT : 0;
 	if (e->seg >= pc->n_segs)
 		return PCACHE_KEY_BAD;
 	if (gen < pc->segs.seg[e->seg].gen)
 		return PCACHE_KEY_STALE;
 	if (gen > pc->segs.seg[e->seg].gen || (flags & ~PCACHE_KEY_KNOWN))
 		return PCACHE_KEY_BAD;
-	if (len == 0 || len > PCACHE_STRETCH_BYTES || (off | len) & (block - 1) ||
-	    seg_off % SECTOR_SIZE)
-		return PCACHE_KEY_BAD;
-	if (off >> SECTOR_SHIFT >= pc->backing_sectors ||
-	    len >> SECTOR_SHIFT > pc->backing_sectors - (off >> SECTOR_SHIFT))
-		return PCACHE_KEY_BAD;
-	if (off / PCACHE_STRETCH_BYTES != (off + len - 1) / PCACHE_STRETCH_BYTES)
+	if (e->sectors == 0 || seg_off % SECTOR_SIZE)
 		return PCACHE_KEY_BAD;
 	if (seg_off >= PCACHE_DATA_BYTES || len > PCACHE_DATA_BYTES - seg_off)
 		return PCACHE_KEY_BAD;
 
-	e->sector = off >> SECTOR_SHIFT;
-	e->sectors = len >> SECTOR_SHIFT;
 	e->off = seg_off >> SECTOR_SHIFT;
 	e->key_delta = 0;
 	e->key_sectors = e->sectors;

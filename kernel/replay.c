@@ -110,6 +110,24 @@ static bool enter_segment(struct pcache *pc, struct walk *w, u32 seg)
 	return true;
 }
 
+/*
+ * A clean key of an old generation: mainline has written it back and freed its data. What
+ * it hides, maybe in the same kset, is older than the backing device, and stays hidden.
+ */
+static bool forget_range(struct pcache *pc, const struct pcache_extent *e)
+{
+	struct pcache_shard *sh = pcache_index_shard(pc, e->sector);
+	struct pcache_delta d = { };
+
+	if (!pcache_tree_prepare(&sh->tree, 0, GFP_KERNEL))
+		return false;
+	spin_lock(&sh->lock);
+	pcache_tree_cut(&sh->tree, e->sector, e->sectors, NULL, &d);
+	spin_unlock(&sh->lock);
+	pcache_count(pc, PCACHE_STAT_CACHED_SECTORS, -(s64)d.clean);
+	return true;
+}
+
 static bool replay_key(struct pcache *pc, struct walk *w, const struct pcache_media_key *key)
 {
 	struct pcache_extent e;
@@ -122,7 +140,7 @@ static bool replay_key(struct pcache *pc, struct walk *w, const struct pcache_me
 		return false;
 	case PCACHE_KEY_STALE:
 		w->stale = true;
-		return true;
+		return w->met_dirty_tail || !e.sectors || forget_range(pc, &e);
 	case PCACHE_KEY_GOOD:
 		break;
 	}

@@ -60,6 +60,7 @@ struct segment {
 struct key_ref {
 	const struct pcache_media_key *key;
 	bool dirty;
+	bool stale;		/* and clean: the backing device has its range */
 };
 
 /* The number that the next kset had to have. */
@@ -103,6 +104,7 @@ struct run {
 	bool walked;			/* to an end, undamaged */
 	bool mainlines;			/* ksets without number are in the log */
 	bool last_ours;			/* the last kset has a number */
+	u32 nr_refs;			/* of mem.keys */
 	bool stale_in_front;		/* a clean kset with stale keys at key_tail, not the last */
 	u64 last_number;
 };
@@ -773,14 +775,22 @@ static const char *key_fault(const struct run *r, const struct pcache_media_key 
 	return NULL;
 }
 
-static void keep_key(struct run *r, const struct pcache_media_key *key)
+static struct key_ref *new_ref(struct run *r, const struct pcache_media_key *key)
 {
 	struct key_ref *ref;
 
-	if (r->c->nr_keys == mem.nr_keys)
-		mem.keys = grow(mem.keys, &mem.nr_keys, r->c->nr_keys + 1, sizeof(*ref));
-	ref = &mem.keys[r->c->nr_keys++];
-	ref->key = key;
+	if (r->nr_refs == mem.nr_keys)
+		mem.keys = grow(mem.keys, &mem.nr_keys, r->nr_refs + 1, sizeof(*ref));
+	ref = &mem.keys[r->nr_refs++];
+	*ref = (struct key_ref) { .key = key };
+	return ref;
+}
+
+static void keep_key(struct run *r, const struct pcache_media_key *key)
+{
+	struct key_ref *ref = new_ref(r, key);
+
+	r->c->nr_keys++;
 	ref->dirty = r->dirty_met && !(le32_to_cpu(key->flags) & PCACHE_KEY_CLEAN);
 	r->c->nr_dirty_keys += ref->dirty;
 	use_segment(r, le32_to_cpu(key->cache_seg_id), USED_DATA);
@@ -810,6 +820,9 @@ static bool take_key(struct run *r, struct place at, const struct kset_at *k, u3
 	if (gen < mem.segs[seg].gen) {
 		r->c->nr_stale_keys++;
 		*stale = true;
+		/* What it hides stays hidden: it was written back before its data went. */
+		if (!r->dirty_met && !key_fault(r, key, false))
+			new_ref(r, key)->stale = true;
 		return true;
 	}
 	fault = key_fault(r, key, k->number);
@@ -963,10 +976,10 @@ static void check_dirty_tail(struct run *r)
 	}
 	put(r, 0xd177);
 	r->dirty_tail = r->key_tail;
-	for (u32 i = 0; i < r->c->nr_keys; i++) {
+	for (u32 i = 0; i < r->nr_refs; i++) {
 		struct key_ref *ref = &mem.keys[i];
 
-		ref->dirty = !(le32_to_cpu(ref->key->flags) & PCACHE_KEY_CLEAN);
+		ref->dirty = !ref->stale && !(le32_to_cpu(ref->key->flags) & PCACHE_KEY_CLEAN);
 		r->c->nr_dirty_keys += ref->dirty;
 	}
 }
@@ -1137,6 +1150,8 @@ static void live_run(struct run *r, const struct key_ref *ref, u64 sector, u32 n
 	u64 data = media_off(le32_to_cpu(key->cache_seg_id), le32_to_cpu(key->cache_seg_off));
 	u64 at = (data >> 9) + sector - (le64_to_cpu(key->off) >> 9);
 
+	if (ref->stale)
+		return;
 	if (set_bits(mem.placed, at, n))
 		broken(r, "sectors from %llu on: their data, %u:0x%llx, is that of other ones too",
 		       sector, le32_to_cpu(key->cache_seg_id), at << 9);
@@ -1191,7 +1206,7 @@ static void place_all(struct run *r)
 		memset(mem.claimed_run, 0, mem.stretches * sizeof(u32));
 		mem.run = 1;
 	}
-	for (u32 i = r->c->nr_keys; i-- > 0;)
+	for (u32 i = r->nr_refs; i-- > 0;)
 		place_key(r, &mem.keys[i]);
 }
 
