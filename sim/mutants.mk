@@ -2,21 +2,35 @@
 # Mutants: the engine with one planted bug each, which the simulator has to find.
 # `sim/mutants --help` tells more.
 
-.PHONY: mutants mutants-sample mutant
+.PHONY: mutants mutants-sample mutant-base mutant
 
 mutants: | deps-build
 	@sim/mutants
 
-# What `make test` has time for.
+# What `make test` has time for: some that are found within seconds.
+MUTANTS_QUICK := flush-at-once fua-at-once flush-result-ignored flush-joins-commit \
+	flush-while-committing durable-published-early key-tail-one-slot \
+	key-tail-past-dirty-tail freed-before-key-tail replayed-key-without-ref \
+	room-given-twice superseded-by-index write-error-ignored later-epoch-not-held \
+	epoch-not-stored own-place-not-forgotten
 mutants-sample: | deps-build
-	@sim/mutants --sample 24 --kind list
+	@sim/mutants $(addprefix --only ,$(MUTANTS_QUICK))
 
-# The simulator's programs with one mutant, for sim/mutants. MUTANT: its folder;
+# For sim/mutants, which says what S, F and SIM_KERNEL are. mutant-base: all catchers with
+# the unchanged engine. mutant: the same with one file changed; MUTANT: the mutant's folder;
 # CHANGED: the file of its kernel/ that differs. All else is taken from S as it is.
+MUTANT_PROGRAMS := $(SIM_PROGRAMS) sweep
+MUTANT_HOSTS_sweep = $(SWEEP_SRCS)
+mutant_hosts = $(or $(MUTANT_HOSTS_$(1)),sim/$(1).c $(SIM_HOST_SRCS))
+
+mutant-base: sim-programs
+	@$(MAKE) -s $(F)/sweep
+	@cp $(F)/sweep $(S)/
+
 mutant:
 	@$(CC) $(SIM_CFLAGS) -w -c -o $(MUTANT)/changed.o $(MUTANT)/kernel/$(CHANGED)
 	@$(call sim_world,$(MUTANT)/world.o,$(MUTANT)/changed.o \
 		$(filter-out $(S)/obj/$(SIM_KERNEL)/$(CHANGED:.c=.o),\
 		$(SIM_WORLD_SRCS:%.c=$(S)/obj/%.o)))
-	@$(foreach p,$(SIM_PROGRAMS),$(call sim_link,$(MUTANT)/$(p),$(MUTANT)/world.o \
-		$(S)/obj/sim/$(p).o $(SIM_HOST_SRCS:%.c=$(S)/obj/%.o)) &&) true
+	@$(foreach p,$(MUTANT_PROGRAMS),$(call sim_link,$(MUTANT)/$(p),$(MUTANT)/world.o \
+		$(patsubst %.c,$(S)/obj/%.o,$(call mutant_hosts,$(p)))) &&) true
