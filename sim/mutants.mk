@@ -2,7 +2,7 @@
 # Mutants: the engine with one planted bug each, which the simulator has to find.
 # `sim/mutants --help` tells more.
 
-.PHONY: mutants mutants-sample mutant-base mutant
+.PHONY: mutants mutants-sample mutant-base mutant mutant-fuzz
 
 mutants: | deps-build
 	@sim/mutants
@@ -16,7 +16,8 @@ MUTANTS_QUICK := flush-at-once fua-at-once flush-result-ignored flush-joins-comm
 mutants-sample: | deps-build
 	@sim/mutants $(addprefix --only ,$(MUTANTS_QUICK))
 
-# For sim/mutants, which says what S, F and SIM_KERNEL are. mutant-base: all catchers with
+# For sim/mutants, which says what S, F and SIM_KERNEL are; a kernel/ that changes meanwhile
+# spoils the fuzzer's part. mutant-base: all catchers with
 # the unchanged engine. mutant: the same with one file changed; MUTANT: the mutant's folder;
 # CHANGED: the file of its kernel/ that differs. All else is taken from S as it is.
 MUTANT_PROGRAMS := $(SIM_PROGRAMS) sweep
@@ -24,8 +25,10 @@ MUTANT_HOSTS_sweep = $(SWEEP_SRCS)
 mutant_hosts = $(or $(MUTANT_HOSTS_$(1)),sim/$(1).c $(SIM_HOST_SRCS))
 
 mutant-base: sim-programs
-	@$(MAKE) -s $(F)/sweep
-	@cp $(F)/sweep $(S)/
+	@$(MAKE) -s $(addprefix $(F)/,sweep corpus medium)
+	@cp $(F)/sweep $(F)/medium $(S)/
+	@rm -rf $(S)/seeds
+	@$(F)/corpus $(S)/seeds
 
 mutant:
 	@$(CC) $(SIM_CFLAGS) -w -c -o $(MUTANT)/changed.o $(MUTANT)/kernel/$(CHANGED)
@@ -34,3 +37,13 @@ mutant:
 		$(SIM_WORLD_SRCS:%.c=$(S)/obj/%.o)))
 	@$(foreach p,$(MUTANT_PROGRAMS),$(call sim_link,$(MUTANT)/$(p),$(MUTANT)/world.o \
 		$(patsubst %.c,$(S)/obj/%.o,$(call mutant_hosts,$(p)))) &&) true
+
+# The fuzzer of media with the mutant.
+mutant-fuzz:
+	@$(FUZZ_CC) $(FUZZ_CFLAGS) $(FUZZ_COVERAGE) -w -c -o $(MUTANT)/fuzz.o $(MUTANT)/kernel/$(CHANGED)
+	@$(call sim_world,$(MUTANT)/fuzz-world.o,$(MUTANT)/fuzz.o \
+		$(filter-out $(F)/obj/kernel/$(CHANGED:.c=.o),\
+		$(patsubst %.c,$(F)/obj/%.o,$(wildcard kernel/*.c) $(SHIM_SRCS))))
+	@$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer -no-pie -o $(MUTANT)/medium \
+		$(MUTANT)/fuzz-world.o $(SHIM_LDLIBS) \
+		$(patsubst %.c,$(F)/obj/%.o,$(FUZZ_SRCS_medium) shim/port-sim.c)

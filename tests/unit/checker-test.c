@@ -887,7 +887,8 @@ static void mainline_write(u32 max_sectors)
 		;
 	while (mainline_free_segs(&m) < 4 && mainline_step_reclaim(&m))
 		;
-	if (stores_left < 0)
+	/* It keeps nothing back: the last kset's data may leave it no more than that. */
+	if (stores_left < 0 || mainline_free_segs(&m) < 4)
 		return;
 	next_versions(&f, f.buf, at, n);
 	CHECK(mainline_step_write(&m, at, n, f.buf));
