@@ -11,6 +11,8 @@
  * - of user data none, a part (of the first sector, the first sector), or all;
  * - of the disk's volatile cache none, all, and two random parts.
  *
+ * And each state is formatted anew.
+ *
  * Where these make more than MAX_IMAGES for a moment, that many are drawn, and counted.
  *
  * Time stands still within an operation unless everybody waits; the scheduler is that
@@ -37,6 +39,7 @@
 #include "verdict.h"
 
 #define ALPHABET "wWsFfrbcdt"
+#define ALONE "x"		/* operations that make a sequence by themselves only */
 #define MAX_LENGTH 4
 #define MAX_IMAGES 512
 #define MAX_STORES 32
@@ -47,6 +50,7 @@
  * struct state - where sequences begin
  * @name: what it is
  * @script: operations that lead to it from a blank device
+ * @grown: the device has got a segment larger at its end
  * @cut: the power goes at the last operation's moment of this number; 0: at its end
  * @detach: it is detached at the end
  * @fill_log: "wf" is repeated until the log is near its segment's end
@@ -61,6 +65,7 @@ struct state {
 	const char *name;
 	const char *script;
 	u32 cut;
+	bool grown;
 	bool detach;
 	bool fill_log;
 	bool mainline;
@@ -77,6 +82,8 @@ struct state {
 	{ .name = "fresh", .script = "", .detach = true, .data_crc = crc }, \
 	{ .name = "dirty", .script = "nfWfs", .detach = true, .data_crc = crc }, \
 	{ .name = "clean and filled", .script = "nfWfbrf", .detach = true, .data_crc = crc }, \
+	{ .name = "device grown", .script = "nfWfbrf", .grown = true, .detach = true, \
+	  .data_crc = crc },						\
 	{ .name = "nearly full", .script = "nnnnfnnnn", .data_crc = crc }, \
 	{ .name = "head at a segment's end", .script = "", .fill_log = true, .data_crc = crc }, \
 	{ .name = "log wrapped", .script =				\
@@ -116,9 +123,10 @@ static struct sim_params params = {
 	.block = 1,
 };
 static struct sim_random chooser;
-static u64 media_bytes;
+static u64 media_bytes, smaller_bytes;
 static char where[200], command[240];
 static u64 runs;		/* of this sequence */
+static u64 where_hash;
 
 static void count(u64 *n, u64 by)
 {
@@ -140,6 +148,9 @@ static void begin(const struct state *st, const char *script)
 	snprintf(command, sizeof(command), "exhaustive --only '%s'", where);
 	guard_begin(command);
 	runs = 0;
+	where_hash = 0xcbf29ce484222325ULL;
+	for (const char *c = where; *c; c++)
+		where_hash = (where_hash ^ (u8)*c) * 0x100000001b3ULL;
 }
 
 /* The power at a moment of the last operation */
@@ -158,10 +169,11 @@ static void moment(void)
 
 static bool run(struct session *s, enum sim_end *end)
 {
-	const struct sim_config config = { .seed = 1, .cpus = params.cpus, .max_points = 5000000 };
+	/* Who goes on does not depend on the seed; numbers that have to be unique do. */
+	const struct sim_config config = { .seed = where_hash + ++runs, .cpus = params.cpus, .max_points = 5000000 };
 
 	s->p = &params;
-	s->seed = ++runs;
+	s->seed = runs;
 	s->trace = args.trace;
 	return session_run(s, &config, end);
 }
@@ -256,6 +268,7 @@ static bool judge_image(const struct state *st)
 		return failed(error);
 	s.expected = v.expected;
 	s.known = v.known;
+	s.force = v.wiping;
 	if (!run(&s, &end))
 		return failed(session_error());
 	if (s.refused)
@@ -317,14 +330,14 @@ static void restore(const struct state *st)
 		pmem_model_poison(st->poison, 64);
 }
 
-static void new_devices(void)
+static void new_devices(u64 bytes)
 {
 	const struct disk_config disk = {
 		.first = session_first_sector(&params), .sectors = SECTORS, .block_sectors = 1,
 		.write_cache = true,
 	};
 
-	pmem_model_new(media_bytes);
+	pmem_model_new(bytes);
 	disk_model_new(&disk);
 	oracle_new(disk.first, disk.sectors);
 }
@@ -338,7 +351,7 @@ static bool make_log_long(void)
 		script[0] = '\0';
 		for (u32 i = 0; i < n; i++)
 			strcat(script, i % 30 == 29 ? "bc" : "wf");
-		new_devices();
+		new_devices(media_bytes);
 		if (!run_script(script, false, true, 0, NULL))
 			return false;
 		oracle_crash();
@@ -372,12 +385,12 @@ static bool make_state(struct state *st)
 	params.mainline = st->mainline;
 	begin(st, "");
 	if (!st->script) {
-		new_devices();
+		new_devices(media_bytes);
 	} else if (st->fill_log) {
 		if (!make_log_long())
 			return false;
 	} else {
-		new_devices();
+		new_devices(st->grown ? smaller_bytes : media_bytes);
 		if (!run_script(st->script, false, st->detach, st->cut, NULL))
 			return false;
 		oracle_crash();
@@ -387,6 +400,7 @@ static bool make_state(struct state *st)
 		disk_model_on(&chooser, DISK_CUT_NONE);
 	}
 	pmem_model_settle();
+	pmem_model_grow(media_bytes);
 	if (st->mainline) {
 		struct mainline_session m = { .p = &params, .writes = 6, .seed = 1 };
 
@@ -435,9 +449,14 @@ static bool run_sequence(const struct state *st, const char *script)
 
 static void sequence_of(u64 n, char *script)
 {
-	u32 letters = strlen(ALPHABET), length = 1;
+	u32 letters = strlen(ALPHABET), alone = strlen(ALONE), length = 1;
 	u64 of_length = letters;
 
+	if (n < alone) {
+		strcpy(script, (char[]){ ALONE[n], '\0' });
+		return;
+	}
+	n -= alone;
 	while (n >= of_length) {
 		n -= of_length;
 		of_length *= letters;
@@ -450,7 +469,7 @@ static void sequence_of(u64 n, char *script)
 
 static u64 nr_sequences(void)
 {
-	u64 n = 0, of_length = 1;
+	u64 n = strlen(ALONE), of_length = 1;
 
 	for (u32 i = 0; i < args.length; i++) {
 		of_length *= strlen(ALPHABET);
@@ -467,10 +486,10 @@ static void work(void)
 
 	while ((job = __atomic_fetch_add(&stats->next_job, 1, __ATOMIC_RELAXED)) < all) {
 		sim_seed(&r, args.seed ^ job);
-		if (args.sample > 1 && sim_below(&r, args.sample))
+		sequence_of(job % each, script);
+		if (args.sample > 1 && sim_below(&r, args.sample) && !strpbrk(script, ALONE))
 			continue;
 		sim_seed(&chooser, job);
-		sequence_of(job % each, script);
 		if (!run_sequence(&states[job / each], script) || stats->failures)
 			break;
 	}
@@ -504,7 +523,8 @@ static void usage(FILE *out)
 	      "  --only STATE:OPS one sequence\n"
 	      "  --trace          tell its story\n"
 	      "operations: w W s F write (512 B, 4 KiB, across a stretch's end, FUA), f FLUSH,\n"
-	      "  r read, b write back, c reclaim, d detach and attach, t time passes\n", out);
+	      "  r read, b write back, c reclaim, d detach and attach, t time passes;\n"
+	      "  x write back, detach and format anew (alone only)\n", out);
 }
 
 static u64 number(const char *text)
@@ -575,6 +595,7 @@ int main(int argc, char **argv)
 	guard_init();
 	parse(argc, argv);
 	media_bytes = ALIGN(PCACHE_SEGS_OFF + (u64)SEGS * PCACHE_SEG_BYTES, PAGE_SIZE);
+	smaller_bytes = media_bytes - PCACHE_SEG_BYTES;
 	stats = mmap(NULL, sizeof(*stats), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		     -1, 0);
 	sim_seed(&chooser, 1);

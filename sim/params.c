@@ -114,6 +114,16 @@ static void apply_theme(struct sim_params *p)
 	}
 }
 
+/* A device that has grown matters to a format only, and most where that is cut short. */
+static void draw_formats(struct sim_params *p, u64 seed)
+{
+	DRAW(force, 300, 800);
+	DRAW(cut_early, 500, 900);
+	DRAW(end_clean, 300, 800);
+	DRAW(rounds, 2, 3, 4);
+	p->poison = 0;
+}
+
 /**
  * sim_params_draw() - What a seed is like.
  * @p: gets it
@@ -144,8 +154,11 @@ void sim_params_draw(struct sim_params *p, u64 seed)
 	draw_load(p, seed);
 	draw_faults(p, seed);
 	SELDOM(old, 12, 1);
+	SELDOM(smaller, 24, 4);
 	DRAW(theme, 0, 0, 0, 0, 0, 0, 1, 2);
 	apply_theme(p);
+	if (p->smaller)
+		draw_formats(p, seed);
 	sim_params_fit(p);
 }
 
@@ -160,6 +173,7 @@ void sim_params_fit(struct sim_params *p)
 	p->sectors = clamp(ALIGN(p->sectors, 16), 16U, (u32)DISK_MAX_SECTORS);
 	p->max_sectors = clamp(p->max_sectors, p->align, p->sectors / 2);
 	p->segs = max(p->segs, 8U);
+	p->smaller = min(p->smaller, p->segs - 8);
 	p->cpus = clamp(p->cpus, 1U, 8U);
 	p->submitters = clamp(p->submitters, 1U, 4U);
 	p->depth = clamp(p->depth, 1U, 4U);

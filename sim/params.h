@@ -50,6 +50,7 @@
 	X(poison, 0, "media errors made in each session")		\
 	X(force, 0, "of 1024 attaches ask for format force")		\
 	X(mainline, 0, "of 1024 sessions are Linux's own")		\
+	X(smaller, 0, "segments fewer has the cache device at first")	\
 	X(old, 0, "the medium is formatted over the remains of another cache")	\
 	X(theme, 0, "1: full after Linux's own; 2: epochs and write errors; else none")
 

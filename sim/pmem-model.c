@@ -439,6 +439,12 @@ void pmem_model_new(u64 bytes)
 	memset(&pm.counts, 0, sizeof(pm.counts));
 }
 
+void pmem_model_grow(u64 bytes)
+{
+	BUG_ON(bytes > PMEM_MAX_BYTES || bytes % PAGE_SIZE || bytes < pm.bytes);
+	pm.bytes = bytes;
+}
+
 struct block_device *pmem_model_bdev(void)
 {
 	pm.dax = (struct dax_device) {

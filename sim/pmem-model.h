@@ -48,6 +48,8 @@ struct pmem_counts {
 void pmem_model_init(void);
 /* A blank medium without media errors. */
 void pmem_model_new(u64 bytes);
+/* It gets larger; what is new is blank. */
+void pmem_model_grow(u64 bytes);
 /* A block device for a new world. */
 struct block_device *pmem_model_bdev(void);
 

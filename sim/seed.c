@@ -61,11 +61,14 @@ static void new_disk(void)
 	oracle_new(disk.first, disk.sectors);
 }
 
+static u64 pmem_bytes(u32 segs)
+{
+	return ALIGN(PCACHE_SEGS_OFF + (u64)segs * PCACHE_SEG_BYTES, PAGE_SIZE);
+}
+
 static void new_devices(void)
 {
-	u64 bytes = PCACHE_SEGS_OFF + (u64)sd.p->segs * PCACHE_SEG_BYTES;
-
-	pmem_model_new(ALIGN(bytes, PAGE_SIZE));
+	pmem_model_new(pmem_bytes(sd.p->segs - sd.p->smaller));
 	new_disk();
 }
 
@@ -76,7 +79,7 @@ static bool judge(enum checker_state state, bool new_image)
 
 	if (error)
 		return fail("at rest", error);
-	sd.force = sd.old_left && !sd.verdict.formatted;
+	sd.force = (sd.old_left && !sd.verdict.formatted) || sd.verdict.wiping;
 	if (new_image && sd.image_is_new && sd.image_is_new(sd.verdict.hash))
 		sd.stats->images++;
 	return true;
@@ -270,9 +273,12 @@ bool seed_run(const struct sim_params *p, u64 seed, bool trace,
 	new_devices();
 	if (p->old && !p->poison && !leave_old_cache())
 		return false;
-	for (u32 i = 0; i < p->rounds && !sd.over; i++)
+	for (u32 i = 0; i < p->rounds && !sd.over; i++) {
+		if (i == 1)
+			pmem_model_grow(pmem_bytes(p->segs));
 		if (!one_round())
 			return false;
+	}
 	if (sd.over)
 		return true;
 	/* What is left at last. */

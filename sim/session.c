@@ -135,10 +135,9 @@ static int try_attach(bool force, u32 fail_of_1024, char *error, size_t bytes)
 }
 
 /* False: it was refused, as it may. */
-static bool attach(void)
+static bool attach_with(bool force)
 {
 	char error[256];
-	bool force = run.s->force || (chance(params()->force) && !run.s->read_only);
 	int r = try_attach(force, params()->alloc_fail, error, sizeof(error));
 
 	if (r == -EBUSY) {
@@ -157,6 +156,11 @@ static bool attach(void)
 		sim_fail("attaching: %d, %s", r, error);
 	run.s->refused = true;
 	return false;
+}
+
+static bool attach(void)
+{
+	return attach_with(run.s->force || (chance(params()->force) && !run.s->read_only));
 }
 
 /* Suspend leaves all that was written durable. */
@@ -631,6 +635,10 @@ static bool script_step(char letter)
 	case 'd':
 		detach();
 		return attach();
+	case 'x':	/* what is clean is formatted anew */
+		script_write_back();
+		detach();
+		return attach_with(true);
 	case 't':	/* what nobody asked for is committed */
 		msleep(1000);
 		break;

@@ -116,9 +116,10 @@ const char *verdict_judge(const struct sim_params *p, enum checker_state state,
 		.places = places, .mainline_left = p->mainline,
 	};
 	bool good = checker_run(&image, state, &c);
+	bool wiping = good && c.damaged && !c.formatted && !pmem_model_was_poisoned();
 	const char *wrong;
 
-	if (formatting && !c.formatted) {
+	if ((formatting && !c.formatted) || wiping) {
 		good = true;
 		c.damaged = false;
 		c.unfinished = true;
@@ -131,7 +132,8 @@ const char *verdict_judge(const struct sim_params *p, enum checker_state state,
 			   "medium after a power cut", c.error);
 	expect(p, &c);
 	*v = (struct verdict) {
-		.formatted = c.formatted && !c.unfinished, .hash = c.hash, .expected = expected, .known = known, .places = places,
+		.formatted = c.formatted && !c.unfinished, .wiping = wiping, .hash = c.hash,
+		.expected = expected, .known = known, .places = places,
 		.end = { c.end[0], c.end[1] }, .key_tail = { c.key_tail[0], c.key_tail[1] },
 		.dirty_tail = { c.dirty_tail[0], c.dirty_tail[1] },
 	};

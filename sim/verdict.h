@@ -12,6 +12,8 @@
  * @expected: content of each sector, as the checker would read it
  * @known: whether that can be said
  * @formatted: there is a cache
+ * @wiping: there is none, and only force formats: the format of a device with an older
+ *	cache was cut short before that was wiped
  * @end: segment and offset: where the log ends
  * @key_tail: where it begins
  * @dirty_tail: from where on keys are dirty
@@ -22,6 +24,7 @@ struct verdict {
 	const u8 *expected;
 	const bool *known;
 	bool formatted;
+	bool wiping;
 	u32 end[2];
 	u32 key_tail[2];
 	u32 dirty_tail[2];
