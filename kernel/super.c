@@ -432,7 +432,6 @@ static void format_segment(struct pcache *pc, u32 seg)
 	/* Both slots say the same, so that either may become unreadable. */
 	pcache_slots_init(&slots, media + PCACHE_SEG_INFO_OFF, PCACHE_SEG_INFO_STRIDE,
 			  sizeof(info));
-	pcache_slots_erase(&slots);
 	if (seg + 1 < pc->n_segs) {
 		info.flags |= cpu_to_le32(PCACHE_SEG_HAS_NEXT);
 		info.next_seg = cpu_to_le32(seg + 1);
@@ -545,18 +544,6 @@ void pcache_super_format(struct pcache *pc)
 	pcache_slots_write_both(&su->ext_slots, &su->ext);		/* F8 */
 }
 
-/* Stores cache_info while the block says that its seq tells nothing. */
-static void store_info(struct pcache *pc)
-{
-	struct pcache_super *su = &pc->super;
-
-	if (su->ext_valid) {
-		su->ext.info_seq = cpu_to_le32(NO_INFO_SEQ);
-		pcache_slots_write_both(&su->ext_slots, &su->ext);	/* O1 */
-	}
-	pcache_slots_write_both(&su->info_slots, &su->info);		/* O2, A2 */
-}
-
 static __le32 info_flags(struct pcache *pc)
 {
 	u32 flags = le32_to_cpu(pc->super.info.flags) &
@@ -599,7 +586,7 @@ void pcache_super_attach(struct pcache *pc)
 	    !pcache_slots_agree(&su->info_slots)) {
 		su->info.tag = ext->tag;
 		su->info.flags = info_flags(pc);
-		store_info(pc);						/* A2 */
+		pcache_slots_write_both(&su->info_slots, &su->info);	/* A2 */
 	}
 	pmem_begin();
 	pmem_store(pcache_seg_data(pc, j->head.seg, j->head.off), zero, sizeof(zero));
@@ -677,8 +664,8 @@ void pcache_super_store_gc_percent(struct pcache *pc, u32 percent)
 	mutex_lock(&su->lock);
 	WRITE_ONCE(pc->gc_percent, percent);
 	su->info.flags = info_flags(pc);
-	store_info(pc);
+	pcache_slots_write_both(&su->info_slots, &su->info);		/* O1 */
 	su->ext.info_seq = cpu_to_le32(su->info_slots.seq);
-	pcache_slots_write_both(&su->ext_slots, &su->ext);		/* O3 */
+	pcache_slots_write_both(&su->ext_slots, &su->ext);		/* O2 */
 	mutex_unlock(&su->lock);
 }

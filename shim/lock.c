@@ -352,6 +352,8 @@ void migrate_enable(void)
 {
 	if (current->no_migrate-- == 0)
 		shim_bug("migration enabled that was not disabled");
+	if (!current->no_migrate)
+		port_unpinned();
 }
 
 int preempt_count(void)

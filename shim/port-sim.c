@@ -355,12 +355,25 @@ static void plan_switch(void)
 				   sim_below(&world.random, 2 * mean) : U64_MAX;
 }
 
+static bool may_migrate(const struct task_struct *task)
+{
+	return !task->no_migrate && !task->preempt && !task->hardirq &&
+	       !task->softirq && !task->irq_disabled;
+}
+
 /* A task that nothing keeps on its CPU may find itself on another one. */
 static void migrate(struct task_struct *task)
 {
-	if (!task->no_migrate && !task->preempt && !task->hardirq &&
-	    !task->softirq && !task->irq_disabled)
+	if (may_migrate(task))
 		task->cpu = sim_below(&world.random, world.config.cpus);
+}
+
+void port_unpinned(void)
+{
+	struct task_struct *task = current;
+
+	if (world.config.hops && may_migrate(task))
+		task->cpu = (task->cpu + 1) % world.config.cpus;
 }
 
 static void __attribute__((__noinline__)) event(void)

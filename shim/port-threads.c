@@ -149,6 +149,10 @@ void port_yield(void)
 {
 }
 
+void port_unpinned(void)
+{
+}
+
 /* Tasks */
 
 struct thread {

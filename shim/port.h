@@ -85,6 +85,8 @@ void port_task_adopt(struct task_struct *task);
 void port_park(u64 deadline_ns);
 void port_unpark(struct task_struct *task);
 void port_yield(void);
+/* The current task may go on on another CPU, if nothing else keeps it on its own. */
+void port_unpinned(void);
 
 u64 port_now_ns(void);
 u64 port_real_ns(void);

@@ -523,6 +523,9 @@ static bool read_segment(struct run *r, u32 seg, u32 *next)
 	if (seg + 1 == r->c->n_segs && (flags & PCACHE_SEG_HAS_NEXT))
 		return refused(r, false, "segment %u: the last one has a next one", seg);
 	*next = flags & PCACHE_SEG_HAS_NEXT ? le32_to_cpu(s->next_seg) : phys + 1;
+	if (r->state != CHECKER_CRASHED && seg + 1 < r->c->n_segs && !info.unreadable &&
+	    !(info.valid[0] && info.valid[1]))
+		broken(r, "segment %u: seg_info: slot %d is not valid", seg, info.valid[0] ? 1 : 0);
 	mem.segs[seg].phys = phys;
 	mem.segs[seg].gen = le64_to_cpu(((const struct pcache_media_gen *)gen.rec[gen.now])->gen);
 	return true;

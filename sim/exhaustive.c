@@ -16,7 +16,8 @@
  * Where these make more than MAX_IMAGES for a moment, that many are drawn, and counted.
  *
  * Time stands still within an operation unless everybody waits; the scheduler is that
- * of who has waited longest.
+ * of who has waited longest. A task goes to another CPU whenever it may, so that no later
+ * fence covers by chance what has none of its own.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -170,7 +171,10 @@ static void moment(void)
 static bool run(struct session *s, enum sim_end *end)
 {
 	/* Who goes on does not depend on the seed; numbers that have to be unique do. */
-	const struct sim_config config = { .seed = where_hash + ++runs, .cpus = params.cpus, .max_points = 5000000 };
+	const struct sim_config config = {
+		.seed = where_hash + ++runs, .cpus = params.cpus, .hops = true,
+		.max_points = 5000000,
+	};
 
 	s->p = &params;
 	s->seed = runs;
@@ -178,12 +182,19 @@ static bool run(struct session *s, enum sim_end *end)
 	return session_run(s, &config, end);
 }
 
+static u8 *older;		/* the medium before the format */
+
+static void keep_older(void)
+{
+	memcpy(older, pmem_model_view(), pmem_model_bytes());
+}
+
 /* Runs a script; the power goes at moment @cut of its last operation, or behind it. */
 static bool run_script(const char *script, bool crashed, bool detach, u32 cut,
 		       const struct verdict *v)
 {
 	struct session s = {
-		.script = script, .clean = detach, .crashed = crashed,
+		.script = script, .clean = detach, .crashed = crashed, .before_format = keep_older,
 		.expected = v ? v->expected : NULL, .known = v ? v->known : NULL,
 	};
 	enum sim_end end;
@@ -269,6 +280,9 @@ static bool judge_image(const struct state *st)
 	s.expected = v.expected;
 	s.known = v.known;
 	s.force = v.wiping;
+	if (v.wiping && memcmp(pmem_model_durable() + PCACHE_SEGS_OFF, older + PCACHE_SEGS_OFF,
+			       pmem_model_bytes() - PCACHE_SEGS_OFF))
+		return failed("segments are formatted before the older cache is wiped");
 	if (!run(&s, &end))
 		return failed(session_error());
 	if (s.refused)
@@ -596,6 +610,7 @@ int main(int argc, char **argv)
 	parse(argc, argv);
 	media_bytes = ALIGN(PCACHE_SEGS_OFF + (u64)SEGS * PCACHE_SEG_BYTES, PAGE_SIZE);
 	smaller_bytes = media_bytes - PCACHE_SEG_BYTES;
+	older = malloc(media_bytes);
 	stats = mmap(NULL, sizeof(*stats), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		     -1, 0);
 	sim_seed(&chooser, 1);

@@ -137,6 +137,7 @@ void sim_params_draw(struct sim_params *p, u64 seed)
 	p->ops += 100;
 	DRAW(variants, 1, 1, 1, 2, 3);
 	DRAW(cpus, 1, 2, 3, 4);
+	DRAW(hops, 0, 0, 1);
 	DRAW(switch_mean, 0, 3, 10, 30, 100, 400);
 	DRAW(jump, 0, 20, 200);
 	DRAW(segs, 8, 9, 10, 12, 16, 24, 8, 9, 10, 12, 16, 24, 8, 9, 10, 12, 16, 24, 96);

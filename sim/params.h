@@ -14,6 +14,7 @@
 	X(ops, 100, "requests in a session, at least")			\
 	X(variants, 1, "crash images that are tried for each power cut") \
 	X(cpus, 1, "CPUs")						\
+	X(hops, 0, "a task leaves its CPU whenever it may")		\
 	X(switch_mean, 0, "points between two switches of tasks; 0: only when one waits") \
 	X(jump, 0, "of 1024 switches, the clock jumps")			\
 	X(alloc_fail, 0, "of 1024 allocations fail")			\

@@ -638,6 +638,8 @@ static bool script_step(char letter)
 	case 'x':	/* what is clean is formatted anew */
 		script_write_back();
 		detach();
+		if (run.s->before_format)
+			run.s->before_format();
 		return attach_with(true);
 	case 't':	/* what nobody asked for is committed */
 		msleep(1000);

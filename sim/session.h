@@ -16,6 +16,7 @@
  * @force: with format force
  * @read_only: by a read-only table, which must not store anything
  * @clean: it ends with a detach; otherwise it goes on until the power goes
+ * @before_format: called before a script's format
  * @script: operations, a letter each, instead of what the mixture says; NULL: none
  * @refused: the engine would not attach it, as it may where there are media errors
  * @ops: requests that have ended
@@ -33,6 +34,7 @@ struct session {
 	bool read_only;
 	bool clean;
 	const char *script;
+	void (*before_format)(void);
 	bool refused;
 	u64 ops;
 	bool trace;

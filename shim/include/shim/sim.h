@@ -37,6 +37,7 @@ static inline bool sim_chance(struct sim_random *r, u32 of_1024)
  * @switch_mean: points between two switches of tasks, on average; 0: tasks run
  *		 until they wait, and then the one that waits longest does
  * @jump_of_1024: how often, at a switch, the clock goes on to the next deadline
+ * @hops: whoever has been kept on a CPU goes to another one when that ends
  * @alloc_fail_of_1024: how many allocations fail
  * @cut_after: points until the world is left; 0: never
  * @max_points: more of them are a hang
@@ -46,6 +47,7 @@ struct sim_config {
 	u32 cpus;
 	u32 switch_mean;
 	u32 jump_of_1024;
+	bool hops;
 	u32 alloc_fail_of_1024;
 	u64 cut_after;
 	u64 max_points;
