@@ -246,10 +246,12 @@ static void choose(struct slots *s)
 		s->now = s->valid[1] ? 1 : s->valid[0] ? 0 : -1;
 }
 
-/* The same content in both, but for CRC and seq. */
+/* The same content in both; of the headers Linux's own leaves rubbish in the rest. */
 static bool slots_agree(const struct slots *s, u32 bytes)
 {
-	return !memcmp((const u8 *)s->rec[0] + 5, (const u8 *)s->rec[1] + 5, bytes - 5);
+	const u32 skip = sizeof(struct pcache_media_header);
+
+	return !memcmp((const u8 *)s->rec[0] + skip, (const u8 *)s->rec[1] + skip, bytes - skip);
 }
 
 /*

@@ -164,6 +164,7 @@ static struct {
 
 static void moment(void)
 {
+	session_moment();
 	if (session_script_at() == moments.last && ++moments.seen == moments.cut_at)
 		sim_cut();
 }

@@ -242,6 +242,7 @@ static void at_moment(void)
 {
 	const char *error;
 
+	session_moment();
 	if (sim_next(&sd.moments) & 31)
 		return;
 	error = oracle_disk(disk_model_durable, !sd.p->fast);

@@ -60,6 +60,8 @@ static struct {
 	bool looked;
 	bool known[DISK_MAX_SECTORS];	/* of what was looked at */
 	bool gone;
+	struct task_struct *attacher;	/* while it resumes */
+	bool others;		/* another task has passed a moment since */
 	char error[1000];
 	char log[8192];
 	size_t log_bytes;
@@ -112,6 +114,39 @@ static void table_line(char *line, size_t bytes, bool force)
 		 force ? " format force" : "");
 }
 
+/* By the rules of @state; nobody must be in the middle of storing something there. */
+static void check_medium(const u8 *media, enum checker_state state, const char *when)
+{
+	const struct sim_params *p = params();
+	const struct checker_image image = {
+		.media = media, .bytes = pmem_model_bytes(),
+		.backing_sectors = session_first_sector(p) + p->sectors,
+	};
+	struct checker c = { .mainline_left = p->mainline };
+
+	if (!checker_run(&image, state, &c) || c.damaged)
+		sim_fail("%s: %s", when, c.error);
+}
+
+void session_moment(void)
+{
+	run.others |= current != run.attacher;
+}
+
+/* What attaching had to store is durable; write-back and reclaim may already have begun. */
+static int resume_attached(void)
+{
+	int r;
+
+	run.attacher = current;
+	run.others = false;
+	r = dm_host_resume(run.md);
+	if (!r && !run.s->read_only && !media_errors())
+		check_medium(pmem_model_durable(),
+			     run.others ? CHECKER_RUNNING : CHECKER_ATTACHED, "just attached");
+	return r;
+}
+
 static int try_attach(bool force, u32 fail_of_1024, char *error, size_t bytes)
 {
 	char line[300];
@@ -125,7 +160,7 @@ static int try_attach(bool force, u32 fail_of_1024, char *error, size_t bytes)
 	sim_set_alloc_failures(fail_of_1024);
 	r = dm_host_load(run.md, line, run.s->read_only, error, bytes);
 	if (!r)
-		r = dm_host_resume(run.md);
+		r = resume_attached();
 	if (r) {
 		if (dm_host_remove(run.md))
 			sim_fail("what was not resumed cannot be removed");
@@ -680,11 +715,6 @@ static bool run_script(void)
 static void check_quiet(void)
 {
 	const struct sim_params *p = params();
-	const struct checker_image image = {
-		.media = pmem_model_view(), .bytes = pmem_model_bytes(),
-		.backing_sectors = session_first_sector(p) + p->sectors,
-	};
-	struct checker c = { .mainline_left = p->mainline };
 
 	disk_model_set_errors(0, 0, 0);
 	if (dm_host_flush(dm_host_bdev(run.md)))
@@ -694,8 +724,7 @@ static void check_quiet(void)
 		msleep(1000);
 	if (shim_scheduled())
 		sim_fail("%u timers or works are scheduled when all is quiet", shim_scheduled());
-	if (!checker_run(&image, CHECKER_RUNNING, &c) || c.damaged)
-		sim_fail("when all is quiet: %s", c.error);
+	check_medium(pmem_model_view(), CHECKER_RUNNING, "when all is quiet");
 	disk_model_set_errors(p->read_errors, p->write_errors, p->flush_errors);
 }
 

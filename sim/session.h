@@ -44,6 +44,8 @@ struct session {
 u64 session_first_sector(const struct sim_params *p);
 /* Runs it in a world of its own; false: a rule is broken, session_error() says which. */
 bool session_run(struct session *s, const struct sim_config *config, enum sim_end *end);
+/* To be called at each sim_moment(): so it knows who else stores while it attaches. */
+void session_moment(void);
 /* Which operation of the script is under way, from 0. */
 u32 session_script_at(void);
 const char *session_error(void);
