@@ -603,7 +603,9 @@ void pcache_super_store_gc_percent(struct pcache *pc, u32 percent);
 
 /* What one step of a write or a fill copies at most, and how many keys that makes. */
 #define PCACHE_PLAIN_KEY_SECTORS	512
-#define PCACHE_CRC_KEY_SECTORS		32
+#ifndef PCACHE_CRC_KEY_SECTORS
+#define PCACHE_CRC_KEY_SECTORS		32	/* a multiple of the largest logical block */
+#endif
 #define PCACHE_CHUNK_KEYS		8
 
 /**

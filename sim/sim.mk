@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The simulator: the engine and the shim with the back end of one thread, and the
 # models around them. Segments are tiny, so that the log turns often, and so are ksets, so
-# that they get full.
+# that they get full, and keys with CRCs, so that a request has several.
 
 S := $(B)/sim
-SIM_DEFS := -DPCACHE_SEG_BYTES=20480 -DPCACHE_MIN_SEGS=8 -DPCACHE_MIN_BYTES=184320 -DPCACHE_KSET_KEYS=12
+SIM_DEFS := -DPCACHE_SEG_BYTES=20480 -DPCACHE_MIN_SEGS=8 -DPCACHE_MIN_BYTES=184320 -DPCACHE_KSET_KEYS=12 \
+	    -DPCACHE_CRC_KEY_SECTORS=8
 SIM_OPT := -O2 -g
 SIM_CFLAGS = $(SHIM_CFLAGS) $(SIM_OPT) -fno-pie -mcrc32 -Ikernel -Isim $(SIM_DEFS)
 # The engine; mutants put another folder here.
