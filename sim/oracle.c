@@ -14,6 +14,8 @@
  * - After a power cut it may hold any write, acknowledged or not, unless a durable one
  *   surely followed it.  What is then read becomes durable; all else is lost.
  * - Once a read met no write under way, later reads give the same until the next write.
+ * - A write whose buffer is changed while it is under way is two writes of the same time:
+ *   each sector holds the one or the other, and what is seen of it first.
  * - The backing device alone, in the order that is promised: if it holds a write that
  *   began at X, it holds nothing that was surely followed by a write which was durable
  *   before X.
@@ -264,6 +266,15 @@ u32 oracle_write_begin(u64 sector, u32 sectors)
 		add_entry(sector + i, write);
 	o.open[o.nr_open++] = write;
 	return write;
+}
+
+u32 oracle_write_again(u32 write)
+{
+	u32 again = oracle_write_begin(o.write[write].sector, o.write[write].sectors);
+
+	/* Neither surely follows what the other one does not. */
+	o.write[again].begin = o.write[write].begin;
+	return again;
 }
 
 static void close_write(u32 write)

@@ -19,6 +19,12 @@ void oracle_load(const void *saved);
  * when a power cut meets it, it may have been done in part.
  */
 u32 oracle_write_begin(u64 sector, u32 sectors);
+/*
+ * A second content that the buffer of a write under way gets, or some sectors of it: a write
+ * of its own, of the same time. Each sector then holds one or the other, whichever is
+ * seen first. It is ended as the first one is, right behind that.
+ */
+u32 oracle_write_again(u32 write);
 void oracle_write_end(u32 write, bool failed, bool fua);
 void oracle_fill(void *buf, u32 write, u64 sector, u32 sectors);
 

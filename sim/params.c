@@ -73,6 +73,7 @@ static void draw_load(struct sim_params *p, u64 seed)
 	SELDOM(preflush, 6, 300);
 	DRAW(flush, 0, 30, 100, 300);
 	SELDOM(scribble, 10, 500);
+	SELDOM(rewrites, 6, 700);
 	SELDOM(messages, 3, 800);
 	SELDOM(suspends, 8, 500);
 	SELDOM(detaches, 8, 500);

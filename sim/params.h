@@ -30,6 +30,7 @@
 	X(preflush, 0, "of 1024 writes have PREFLUSH")			\
 	X(flush, 100, "of 1024 requests are FLUSHes")			\
 	X(scribble, 0, "of 1024 reads have their buffer changed meanwhile") \
+	X(rewrites, 0, "of 1024 writes have their buffer changed meanwhile") \
 	X(data_crc, 0, "data_crc true")					\
 	X(fast, 0, "writeback_order fast")				\
 	X(gc_percent, 70, "gc_percent")					\

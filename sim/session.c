@@ -26,6 +26,8 @@
 #define OP_SECTORS 64
 #define STRETCH_SECTORS 8192	/* a key's range does not cross a multiple of it */
 #define READ_SECTORS 256
+#define RUBBISH 0xa5
+#define RUBBISH_BYTES 64
 
 struct op {
 	struct submitter *submitter;
@@ -33,6 +35,9 @@ struct op {
 	u64 sector;
 	u32 sectors;
 	u32 write;		/* the oracle's number */
+	u32 again;		/* that of what its buffer is changed to meanwhile; 0: is not */
+	u32 changes;		/* how often it still is */
+	u32 spoilt;		/* sectors of the buffer that got rubbish at the end */
 	u64 begin;
 	u64 disk_failed;	/* by then */
 	bool scribbled;
@@ -53,6 +58,11 @@ static struct {
 	struct sim_random random;
 	struct mapped_device *md;
 	struct submitter submitter[MAX_SUBMITTERS];
+	struct {
+		struct task_struct *task;
+		wait_queue_head_t wait;
+		bool stop;
+	} changer;
 	u64 issued;
 	bool cut_at_ack;	/* the power goes soon after the next acknowledged FLUSH */
 	u32 script_at;
@@ -303,6 +313,8 @@ static void end_write(struct op *op, int error)
 		sim_fail("a %s ended with %d", op->sectors ? "write" : "flush", error);
 	if (op->sectors)
 		oracle_write_end(op->write, error, op->flags & REQ_FUA);
+	if (op->again)
+		oracle_write_end(op->again, error, op->flags & REQ_FUA);
 	if (!error && op->flags & REQ_PREFLUSH)
 		oracle_flush_end(op->begin);
 	if (run.cut_at_ack && op_is_flush(op->flags)) {
@@ -324,6 +336,24 @@ static void end_read(struct op *op, int error)
 		sim_fail("%s", wrong);
 }
 
+/* The buffer is its owner's again: in each sector who still reads it finds rubbish. */
+static void spoil_buffer(struct op *op)
+{
+	op->spoilt = op->sectors;
+	for (u32 i = 0; i < op->spoilt; i++)
+		memset(op->buf + (i << SECTOR_SHIFT), RUBBISH, RUBBISH_BYTES);
+}
+
+/* Nobody has written there since. */
+static void check_buffer(const struct op *op)
+{
+	static const u8 rubbish[RUBBISH_BYTES] = { [0 ... RUBBISH_BYTES - 1] = RUBBISH };
+
+	for (u32 i = 0; i < op->spoilt; i++)
+		if (memcmp(op->buf + (i << SECTOR_SHIFT), rubbish, RUBBISH_BYTES))
+			sim_fail("the buffer of a request was written to after its end");
+}
+
 static void op_done(void *data, int error)
 {
 	struct op *op = data;
@@ -336,6 +366,7 @@ static void op_done(void *data, int error)
 		end_write(op, error);
 	else
 		end_read(op, error);
+	spoil_buffer(op);
 	run.s->ops++;
 	op->busy = false;
 	sub->busy--;
@@ -365,6 +396,7 @@ static void draw_op(struct op *op)
 
 	op->scribbled = false;
 	op->write = 0;
+	op->again = 0;
 	if (chance(p->flush)) {
 		op->flags = REQ_OP_WRITE | REQ_PREFLUSH;
 		op->sector = 0;
@@ -381,6 +413,52 @@ static void draw_op(struct op *op)
 		    (chance(p->preflush) ? REQ_PREFLUSH : 0);
 }
 
+/*
+ * What changes the buffers of writes under way, as an application may with O_DIRECT, or
+ * a file system without stable pages. Sectors are copied at once here, so none is mixed.
+ */
+
+static void let_change(struct op *op)
+{
+	op->again = oracle_write_again(op->write);
+	op->changes = 1 + below(40);
+	wake_up(&run.changer.wait);
+}
+
+static struct op *op_to_change(void)
+{
+	for (u32 i = 0; i < params()->submitters; i++)
+		for (u32 k = 0; k < params()->depth; k++) {
+			struct op *op = &run.submitter[i].op[k];
+
+			if (op->busy && op->again && op->changes)
+				return op;
+		}
+	return NULL;
+}
+
+static void change_one(struct op *op)
+{
+	u32 at = below(op->sectors);
+
+	op->changes--;
+	oracle_fill(op->buf + (at << SECTOR_SHIFT), below(3) ? op->again : op->write,
+		    op->sector + at, 1);
+}
+
+static void change_task(void *arg)
+{
+	struct op *op;
+
+	while (!run.changer.stop) {
+		wait_event(run.changer.wait, run.changer.stop || op_to_change());
+		op = op_to_change();
+		if (op)
+			change_one(op);
+		cond_resched();
+	}
+}
+
 static void submit_op(struct submitter *sub, struct op *op)
 {
 	op->submitter = sub;
@@ -388,9 +466,12 @@ static void submit_op(struct submitter *sub, struct op *op)
 	sub->busy++;
 	op->begin = oracle_now();
 	op->disk_failed = disk_model_failed();
+	check_buffer(op);
 	if (op_is_write(op->flags) && op->sectors) {
 		op->write = oracle_write_begin(op->sector, op->sectors);
 		oracle_fill(op->buf, op->write, op->sector, op->sectors);
+		if (chance(params()->rewrites))
+			let_change(op);
 	}
 	for (u32 i = 0; !op_is_write(op->flags) && i < op->sectors; i++)
 		memset(op->buf + (i << SECTOR_SHIFT), 0xee, 64);
@@ -437,6 +518,11 @@ static void start_submitters(void)
 {
 	const struct sim_params *p = params();
 
+	run.changer.stop = false;
+	init_waitqueue_head(&run.changer.wait);
+	if (p->rewrites)
+		run.changer.task = shim_spawn("change", change_task, NULL);
+
 	for (u32 i = 0; i < p->submitters; i++) {
 		struct submitter *sub = &run.submitter[i];
 
@@ -453,6 +539,11 @@ static void join_submitters(void)
 {
 	for (u32 i = 0; i < params()->submitters; i++)
 		shim_join(run.submitter[i].task);
+	if (!params()->rewrites)
+		return;
+	run.changer.stop = true;
+	wake_up(&run.changer.wait);
+	shim_join(run.changer.task);
 }
 
 /* What else may happen */
