@@ -14,6 +14,8 @@
  * - After a power cut it may hold any write, acknowledged or not, unless a durable one
  *   surely followed it.  What is then read becomes durable; all else is lost.
  * - Once a read met no write under way, later reads give the same until the next write.
+ *   And what that showed to be the last of several writes of the same time is the last for
+ *   ever: the others are not read any more, nor found after a cut once it is durable.
  * - A write whose buffer is changed while it is under way is two writes of the same time:
  *   each sector holds the one or the other, and what is seen of it first.
  * - The backing device alone, in the order that is promised: if it holds a write that
@@ -48,6 +50,8 @@ struct write {
 struct entry {
 	u32 write;
 	u32 older;		/* entry of the same sector */
+	u32 beaten_by;		/* entry that a quiet read gave instead; NONE: no such read */
+	u64 beaten_at;
 	u64 kept;		/* when a power cut left it, and so made it durable */
 	bool lost;		/* by a power cut */
 	bool dead;		/* and surely newer than what was found then */
@@ -93,7 +97,7 @@ static void add_entry(u64 sector, u32 write)
 		abort();
 	}
 	o.entry[o.nr_entries] = (struct entry) {
-		.write = write, .older = s->newest, .kept = NEVER,
+		.write = write, .older = s->newest, .beaten_by = NONE, .kept = NEVER,
 	};
 	s->newest = o.nr_entries++;
 	s->seen = NONE;
@@ -345,6 +349,36 @@ static const struct write *follower(const struct sector *s, const struct entry *
 	return NULL;
 }
 
+/* Has a quiet read shown, by @time or of what is durable, that another one was the last? */
+static const char *beaten(const struct entry *e, u64 time, bool durable)
+{
+	static char text[80];
+	const struct entry *w;
+
+	if (e->beaten_by == NONE)
+		return NULL;
+	w = &o.entry[e->beaten_by];
+	if (w->lost || is_doubtful(w) || (durable ? durable_at(w) : e->beaten_at) > time)
+		return NULL;
+	snprintf(text, sizeof(text), "a read has shown that write %u was the last", w->write);
+	return text;
+}
+
+/* All there is but @e came before it. Older ones were beaten when the newest of them was. */
+static void beat_others(const struct sector *s, const struct entry *e)
+{
+	for (u32 i = s->newest; i != NONE; i = o.entry[i].older) {
+		struct entry *other = &o.entry[i];
+
+		if (other == e)
+			continue;
+		if (other->beaten_by != NONE)
+			break;
+		other->beaten_by = e - o.entry;
+		other->beaten_at = o.now;
+	}
+}
+
 static bool under_way(const struct sector *s, u64 since)
 {
 	for (u32 i = s->newest; i != NONE; i = o.entry[i].older)
@@ -367,6 +401,7 @@ static const char *read_one(u64 begin, const void *buf, u64 sector)
 	struct sector *s = sector_at(sector);
 	struct entry *e = find(sector, content_of(buf, sector));
 	const struct write *w;
+	const char *why;
 
 	if (!e)
 		return wrong("read", buf, sector, "nobody ever wrote that there");
@@ -375,11 +410,14 @@ static const char *read_one(u64 begin, const void *buf, u64 sector)
 	if (s->unsure)
 		return NULL;
 	w = follower(s, e, begin, false);
-	if (w)
-		return wrong("read", buf, sector, followed(w));
+	why = w ? followed(w) : beaten(e, begin, false);
+	if (why)
+		return wrong("read", buf, sector, why);
 	if (s->seen != NONE && s->seen != e - o.entry && begin >= s->seen_at)
 		return wrong("read", buf, sector, "an earlier read gave something else");
 	if (!under_way(s, begin)) {
+		if (s->seen == NONE)
+			beat_others(s, e);
 		s->seen = e - o.entry;
 		s->seen_at = o.now;
 	}
@@ -420,15 +458,15 @@ static const char *recovered_one(const void *buf, u64 sector)
 {
 	struct entry *e = find(sector, content_of(buf, sector));
 	const struct write *w;
+	const char *why;
 
 	if (!e)
 		return wrong("after a power cut", buf, sector, "nobody ever wrote that there");
 	if (e->lost)
 		return wrong("after a power cut", buf, sector, "an earlier one took it away");
 	w = follower(sector_at(sector), e, NEVER - 1, true);
-	if (w)
-		return wrong("after a power cut", buf, sector, followed(w));
-	return NULL;
+	why = w ? followed(w) : beaten(e, NEVER - 1, true);
+	return why ? wrong("after a power cut", buf, sector, why) : NULL;
 }
 
 const char *oracle_recovered(const void *buf, u64 sector, u32 sectors)
@@ -445,6 +483,7 @@ const char *oracle_recovered(const void *buf, u64 sector, u32 sectors)
 static void settle_one(struct sector *s, struct entry *e)
 {
 	e->kept = min(e->kept, o.now);
+	e->beaten_by = NONE;
 	for (u32 k = s->newest; k != NONE; k = o.entry[k].older) {
 		struct entry *other = &o.entry[k];
 
