@@ -43,6 +43,7 @@ struct write {
 	u64 sector;
 	u32 sectors;
 	u64 begin, end, durable;
+	u32 again_of;		/* the write whose buffer was changed to this; or itself */
 	bool failed;
 };
 
@@ -67,6 +68,7 @@ struct sector {
 static struct {
 	u64 first;
 	u32 sectors;
+	u32 block;
 	u64 now;
 	struct write write[MAX_WRITES];
 	u32 nr_writes;
@@ -107,6 +109,7 @@ void oracle_new(u64 first_sector, u32 sectors)
 {
 	o.first = first_sector;
 	o.sectors = sectors;
+	o.block = 1;
 	o.now = 1;
 	o.nr_entries = 0;
 	o.nr_open = 0;
@@ -117,6 +120,11 @@ void oracle_new(u64 first_sector, u32 sectors)
 		o.sector[i].unsure = false;
 		add_entry(first_sector + i, 0);
 	}
+}
+
+void oracle_set_block(u32 sectors)
+{
+	o.block = sectors;
 }
 
 struct saved {
@@ -247,6 +255,25 @@ static struct entry *find(u64 sector, u32 write)
 	return NULL;
 }
 
+/* Is each block that begins in @buf of one write? What is of none has been seen before. */
+static const char *blocks_whole(const char *what, const void *buf, u64 sector, u32 sectors)
+{
+	static char why[80];
+	u32 write = NONE;
+
+	for (u32 i = 0; o.block > 1 && i < sectors; i++) {
+		u32 this = o.write[content_of(buf + i * SECTOR_SIZE, sector + i)].again_of;
+
+		if ((sector + i - o.first) % o.block && write != NONE && this != write) {
+			snprintf(why, sizeof(why), "the sector before, in the same block, is of write %u",
+				 write);
+			return wrong(what, buf + i * SECTOR_SIZE, sector + i, why);
+		}
+		write = this;
+	}
+	return NULL;
+}
+
 /* Writes and flushes */
 
 u64 oracle_now(void)
@@ -264,7 +291,7 @@ u32 oracle_write_begin(u64 sector, u32 sectors)
 	}
 	o.write[write] = (struct write) {
 		.sector = sector, .sectors = sectors, .begin = ++o.now, .end = NEVER,
-		.durable = NEVER,
+		.durable = NEVER, .again_of = write,
 	};
 	for (u32 i = 0; i < sectors; i++)
 		add_entry(sector + i, write);
@@ -278,6 +305,7 @@ u32 oracle_write_again(u32 write)
 
 	/* Neither surely follows what the other one does not. */
 	o.write[again].begin = o.write[write].begin;
+	o.write[again].again_of = write;
 	return again;
 }
 
@@ -432,7 +460,7 @@ const char *oracle_read(u64 begin, const void *buf, u64 sector, u32 sectors)
 		if (error)
 			return error;
 	}
-	return NULL;
+	return blocks_whole("read", buf, sector, sectors);
 }
 
 /* Power cuts */
@@ -477,7 +505,7 @@ const char *oracle_recovered(const void *buf, u64 sector, u32 sectors)
 		if (error)
 			return error;
 	}
-	return NULL;
+	return blocks_whole("after a power cut", buf, sector, sectors);
 }
 
 static void settle_one(struct sector *s, struct entry *e)
@@ -526,6 +554,9 @@ const char *oracle_disk(const u8 *(*content)(u64 sector), bool ordered)
 		if (found[i]->dead)
 			return wrong("backing device", buf, o.first + i,
 				     "a power cut took it away, before it was durable");
+		if (i % o.block && write_of(found[i])->again_of != write_of(found[i - 1])->again_of)
+			return wrong("backing device", buf, o.first + i,
+				     "the sector before, in the same block, is of another write");
 		newest = max(newest, write_of(found[i])->begin);
 	}
 	for (u32 i = 0; ordered && i < o.sectors; i++) {

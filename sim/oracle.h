@@ -10,6 +10,12 @@
 /* Forgets all; every sector of the window holds zeroes, durably. */
 void oracle_new(u64 first_sector, u32 sectors);
 
+/*
+ * Writes begin and end at multiples of so many sectors: then each such block holds one of
+ * them as a whole, at any time. 1 after oracle_new().
+ */
+void oracle_set_block(u32 sectors);
+
 /* What it knows now, to come back to; the caller frees it with free(). */
 void *oracle_save(void);
 void oracle_load(const void *saved);

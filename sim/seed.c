@@ -59,6 +59,7 @@ static void new_disk(void)
 
 	disk_model_new(&disk);
 	oracle_new(disk.first, disk.sectors);
+	oracle_set_block(p->block);
 }
 
 static u64 pmem_bytes(u32 segs)

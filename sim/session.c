@@ -261,7 +261,9 @@ static void compare(void)
 {
 	struct session *s = run.s;
 	u64 first = session_first_sector(params());
+	u32 block = params()->block;
 
+	/* A block is known as a whole or not at all. */
 	for (u32 i = 0; i < params()->sectors; i++) {
 		const u8 *is = whole + (i << SECTOR_SHIFT);
 		const char *error;
@@ -275,7 +277,7 @@ static void compare(void)
 		/* Of a log that media errors have cut, a read-only table shows what is left. */
 		if (s->read_only && media_errors())
 			continue;
-		error = oracle_recovered(is, first + i, 1);
+		error = i % block ? NULL : oracle_recovered(is, first + i, block);
 		if (error)
 			sim_fail("%s", error);
 	}
