@@ -26,6 +26,12 @@
 #define OP_SECTORS 64
 #define STRETCH_SECTORS 8192	/* a key's range does not cross a multiple of it */
 #define READ_SECTORS 256
+/*
+ * So much is too long for a request while the disk works: of virtual time, and, since the
+ * clock may jump over what could run, of points.
+ */
+#define LATE (60 * HZ)
+#define LATE_POINTS 300000
 #define RUBBISH 0xa5
 #define RUBBISH_BYTES 64
 
@@ -40,6 +46,8 @@ struct op {
 	u32 spoilt;		/* sectors of the buffer that got rubbish at the end */
 	u64 begin;
 	u64 disk_failed;	/* by then */
+	unsigned long begun;	/* jiffies */
+	u64 begun_at;		/* points */
 	bool scribbled;
 	bool busy;
 	u8 *buf;
@@ -64,6 +72,10 @@ static struct {
 		bool stop;
 	} changer;
 	u64 issued;
+	bool disk_broken;	/* not all writes and FLUSHes are served */
+	unsigned long mended;	/* jiffies, when that ended */
+	u64 mended_at;		/* points */
+	u64 next_look;		/* points, for late requests */
 	bool cut_at_ack;	/* the power goes soon after the next acknowledged FLUSH */
 	u32 script_at;
 	u32 next_place;		/* of operation n */
@@ -138,9 +150,48 @@ static void check_medium(const u8 *media, enum checker_state state, const char *
 		sim_fail("%s: %s", when, c.error);
 }
 
+/* The disk and what is late */
+
+static void note_disk(bool broken)
+{
+	if (run.disk_broken && !broken) {
+		run.mended = jiffies;
+		run.mended_at = sim_points();
+	}
+	run.disk_broken = broken;
+}
+
+static void set_disk_errors(u32 reads, u32 writes, u32 flushes)
+{
+	disk_model_set_errors(reads, writes, flushes);
+	note_disk(run.gone || writes || flushes);
+}
+
+static void check_not_late(const struct op *op)
+{
+	unsigned long since = max(op->begun, run.mended);
+
+	if (op->busy && jiffies - since > LATE &&
+	    sim_points() - max(op->begun_at, run.mended_at) > LATE_POINTS)
+		sim_fail("a request has been under way for %lu s: %s %llu+%u, write %u",
+			 (jiffies - op->begun) / HZ, op_is_write(op->flags) ? "write" : "read",
+			 (unsigned long long)op->sector, op->sectors, op->write);
+}
+
+static void check_none_late(void)
+{
+	for (u32 i = 0; !run.disk_broken && i < MAX_SUBMITTERS; i++)
+		for (u32 k = 0; k < MAX_DEPTH; k++)
+			check_not_late(&run.submitter[i].op[k]);
+}
+
 void session_moment(void)
 {
 	run.others |= current != run.attacher;
+	if (sim_points() < run.next_look)
+		return;
+	run.next_look = sim_points() + LATE_POINTS / 10;
+	check_none_late();
 }
 
 /* What attaching had to store is durable; write-back and reclaim may already have begun. */
@@ -287,10 +338,10 @@ static void look(void)
 {
 	const struct sim_params *p = params();
 
-	disk_model_set_errors(0, 0, 0);
+	set_disk_errors(0, 0, 0);
 	read_whole();
 	compare();
-	disk_model_set_errors(p->read_errors, p->write_errors, p->flush_errors);
+	set_disk_errors(p->read_errors, p->write_errors, p->flush_errors);
 	run.looked = true;
 	if (!run.s->only_look)
 		oracle_settle(whole, run.known);
@@ -467,6 +518,8 @@ static void submit_op(struct submitter *sub, struct op *op)
 	op->busy = true;
 	sub->busy++;
 	op->begin = oracle_now();
+	op->begun = jiffies;
+	op->begun_at = sim_points();
 	op->disk_failed = disk_model_failed();
 	check_buffer(op);
 	if (op_is_write(op->flags) && op->sectors) {
@@ -569,7 +622,7 @@ static void send_some(void)
 	char text[40];
 
 	/* What waits for the disk needs one that works. */
-	disk_model_set_errors(params()->read_errors, 0, 0);
+	set_disk_errors(params()->read_errors, 0, 0);
 	switch (below(run.gone ? 4 : 7)) {
 	case 0:
 		snprintf(text, sizeof(text), "gc_percent %llu", (unsigned long long)below(91));
@@ -611,6 +664,7 @@ static void break_disk(void)
 	const struct sim_params *p = params();
 
 	run.gone = true;
+	note_disk(true);
 	if (below(2))
 		disk_model_set_gone(true);
 	else
@@ -623,6 +677,7 @@ static void heal_disk(void)
 	run.gone = false;
 	disk_model_set_gone(false);
 	disk_model_set_bad(0, 0);
+	note_disk(false);
 }
 
 static bool work_once(void)
@@ -641,10 +696,10 @@ static bool work_once(void)
 	if (run.gone || p->write_errors || p->flush_errors) {
 		msleep(1 + below(20000));
 		heal_disk();
-		disk_model_set_errors(p->read_errors, 0, 0);
+		set_disk_errors(p->read_errors, 0, 0);
 	}
 	join_submitters();
-	disk_model_set_errors(p->read_errors, p->write_errors, p->flush_errors);
+	set_disk_errors(p->read_errors, p->write_errors, p->flush_errors);
 	if (chance(p->gone))
 		break_disk();
 	if (chance(p->detaches) && !run.gone) {
@@ -673,7 +728,7 @@ static void check_written_back(void)
 	char result[100];
 	int r;
 
-	disk_model_set_errors(0, 0, 0);
+	set_disk_errors(0, 0, 0);
 	r = dm_host_message(run.md, "flush", result, sizeof(result));
 	if (r && !media_errors())
 		sim_fail("flush at the end: %d", r);
@@ -712,16 +767,16 @@ static void script_op(blk_opf_t flags, u32 at, u32 sectors)
 	if (wait_event_timeout(sub->wait, !sub->busy, 2 * HZ))
 		return;
 	/* There is no room, and none without write-back. */
-	disk_model_set_errors(0, 0, 0);
+	set_disk_errors(0, 0, 0);
 	wait_event(sub->wait, !sub->busy);
-	disk_model_set_errors(0, 1024, 1024);
+	set_disk_errors(0, 1024, 1024);
 }
 
 static void script_write_back(void)
 {
-	disk_model_set_errors(0, 0, 0);
+	set_disk_errors(0, 0, 0);
 	send("flush");
-	disk_model_set_errors(0, 1024, 1024);
+	set_disk_errors(0, 1024, 1024);
 }
 
 static void script_reclaim(void)
@@ -792,7 +847,7 @@ static bool run_script(void)
 {
 	const char *script = run.s->script;
 
-	disk_model_set_errors(0, 1024, 1024);
+	set_disk_errors(0, 1024, 1024);
 	for (; script[run.script_at]; run.script_at++)
 		if (!script_step(script[run.script_at]))
 			return false;
@@ -809,7 +864,7 @@ static void check_quiet(void)
 {
 	const struct sim_params *p = params();
 
-	disk_model_set_errors(0, 0, 0);
+	set_disk_errors(0, 0, 0);
 	if (dm_host_flush(dm_host_bdev(run.md)))
 		sim_fail("a flush fails when all is quiet");
 	/* Some time: the clock may have jumped while others had still to run. */
@@ -818,7 +873,7 @@ static void check_quiet(void)
 	if (shim_scheduled())
 		sim_fail("%u timers or works are scheduled when all is quiet", shim_scheduled());
 	check_medium(pmem_model_view(), CHECKER_RUNNING, "when all is quiet");
-	disk_model_set_errors(p->read_errors, p->write_errors, p->flush_errors);
+	set_disk_errors(p->read_errors, p->write_errors, p->flush_errors);
 }
 
 static void finish(void)
@@ -859,6 +914,7 @@ static void session_task(void *arg)
 	if (shim_module_init())
 		sim_fail("the module cannot be loaded");
 	heal_disk();
+	note_disk(params()->write_errors || params()->flush_errors);
 	disk_model_start();
 	dm_host_add_bdev(pmem);
 	dm_host_add_bdev(disk);
