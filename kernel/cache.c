@@ -12,6 +12,7 @@
  *	fail	-		in "fail" writes end with an error, reads go on
  */
 #include <linux/percpu.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "pcache.h"
@@ -267,16 +268,21 @@ void pcache_destroy(struct pcache *pc)
 	kfree(pc);
 }
 
-/* Formats as planned, and loads what that made. */
+/*
+ * Formats as planned, and loads what that made. Memory for that must not wait for
+ * I/O: it might be to the mapped device, which keeps it back until it is resumed.
+ */
 static int format_and_load(struct pcache *pc)
 {
 	enum pcache_format asked = pc->options.format;
+	unsigned int noio = memalloc_noio_save();
 	const char *error = NULL;
 	int r;
 
 	pcache_super_format(pc);
 	pc->options.format = PCACHE_FORMAT_NEVER;
 	r = load(pc, &error);
+	memalloc_noio_restore(noio);
 	pc->options.format = asked == PCACHE_FORMAT_FORCE ? PCACHE_FORMAT_AUTO : asked;
 	if (!r)
 		return 0;
