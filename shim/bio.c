@@ -10,6 +10,8 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
+#include "shim-core.h"
+
 #define BIO_MAGIC 0x6f6962e1
 #define BIO_DEAD 0xdead0b10
 
@@ -105,6 +107,7 @@ static void *alloc_or_punt(struct bio_set *bs, mempool_t *pool, gfp_t gfp)
 
 	if (!r || !lists || (bio_list_empty(&lists[0]) && bio_list_empty(&lists[1])))
 		return mempool_alloc(pool, gfp);
+	shim_check_alloc(gfp);
 	p = mempool_alloc(pool, gfp & ~__GFP_DIRECT_RECLAIM);
 	if (p || !gfpflags_allow_blocking(gfp))
 		return p;

@@ -13,6 +13,7 @@
 #include <linux/string.h>
 
 #include "dm-core.h"
+#include "shim-core.h"
 
 /* A part of a bio that is on its way; ends when refs becomes 0. */
 struct dm_io {
@@ -458,13 +459,10 @@ static void set_noflush(struct mapped_device *md, bool noflush)
 	spin_unlock_irqrestore(&md->lock, flags);
 }
 
-static int suspend_locked(struct mapped_device *md, bool noflush)
+static int do_suspend(struct mapped_device *md, bool noflush)
 {
 	struct dm_table *t = md->map;
 
-	lockdep_assert_held(&md->suspend_lock);
-	if (READ_ONCE(md->suspended))
-		return -EINVAL;
 	set_noflush(md, noflush);
 	dm_table_presuspend(t);
 	set_blocked(md, true);
@@ -484,6 +482,19 @@ static int suspend_locked(struct mapped_device *md, bool noflush)
 	return 0;
 }
 
+static int suspend_locked(struct mapped_device *md, bool noflush)
+{
+	int ret;
+
+	lockdep_assert_held(&md->suspend_lock);
+	if (READ_ONCE(md->suspended))
+		return -EINVAL;
+	shim_serve_io_begin();
+	ret = do_suspend(md, noflush);
+	shim_serve_io_end();
+	return ret;
+}
+
 static int resume_locked(struct mapped_device *md)
 {
 	int ret;
@@ -491,7 +502,9 @@ static int resume_locked(struct mapped_device *md)
 	lockdep_assert_held(&md->suspend_lock);
 	if (!md->map)
 		return -EINVAL;
+	shim_serve_io_begin();
 	ret = dm_table_resume(md->map);
+	shim_serve_io_end();
 	if (ret)
 		return ret;
 	WRITE_ONCE(md->suspended, false);
@@ -685,11 +698,26 @@ int dm_host_status(struct mapped_device *md, status_type_t type,
 		if (!ti->type->status || used + 1 >= size)
 			continue;
 		buf[used] = '\0';
+		shim_serve_io_begin();
 		ti->type->status(ti, type, flags, buf + used, size - used);
+		shim_serve_io_end();
 		used += strlen(buf + used);
 	}
 	put_live(t);
 	return used + 1 >= size ? -ENOSPC : 0;
+}
+
+static int send_message(struct dm_target *ti, int argc, char **argv, char *result,
+			size_t size)
+{
+	int ret;
+
+	if (!ti->type->message)
+		return -EINVAL;
+	shim_serve_io_begin();
+	ret = ti->type->message(ti, argc, argv, result, size);
+	shim_serve_io_end();
+	return ret;
 }
 
 int dm_host_message(struct mapped_device *md, const char *message,
@@ -708,8 +736,7 @@ int dm_host_message(struct mapped_device *md, const char *message,
 	if (argc == 0)
 		ret = -EINVAL;
 	else if (ti)
-		ret = ti->type->message ?
-		      ti->type->message(ti, argc, argv, result, size) : -EINVAL;
+		ret = send_message(ti, argc, argv, result, size);
 	if (t)
 		put_live(t);
 	kfree(argv);

@@ -13,11 +13,15 @@
  *
  * All of this is learnt and checked at each acquisition with a few loads; only
  * what is new costs more.
+ *
+ * One class is no lock: to wait for I/O that reclaim has started, as an allocation
+ * with __GFP_IO or __GFP_FS may (RECLAIM).  See shim_check_alloc().
  */
 #include <linux/kernel.h>
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/spinlock.h>
 #include <shim/host.h>
 
@@ -26,11 +30,15 @@
 
 #define MAX_CLASSES 64
 #define NO_CLASS 0
+#define RECLAIM 1
+#define FIRST_CLASS 2
 
 static struct port_lock class_lock;
-static unsigned int nr_classes = 1, first_class_id = 1;
+static unsigned int nr_classes = FIRST_CLASS, first_class_id = 1;
 static u64 before[MAX_CLASSES];
-static const char *class_name[MAX_CLASSES];
+static const char *class_name[MAX_CLASSES] = {
+	[RECLAIM] = "an allocation that may wait for I/O",
+};
 
 /* Classes taken in an interrupt / with them enabled: [0] hard, [1] soft. */
 static u64 used_in[2], used_with[2];
@@ -64,7 +72,7 @@ void shim_forget_lock_order(void)
 {
 	port_lock(&class_lock, true);
 	WRITE_ONCE(first_class_id, first_class_id + nr_classes);
-	nr_classes = 1;
+	nr_classes = FIRST_CLASS;
 	for (int i = 0; i < MAX_CLASSES; i++)
 		WRITE_ONCE(before[i], 0);
 	for (int i = 0; i < 2; i++) {
@@ -99,10 +107,15 @@ static void learn(u64 *set, u64 bits)
 		__atomic_fetch_or(set, bits, __ATOMIC_RELAXED);
 }
 
+static bool serves_io(const struct task_struct *task)
+{
+	return task->serves_io || task->bio_list;
+}
+
 static void check_order(struct task_struct *task, unsigned int class,
 			bool nested)
 {
-	u64 held = 0, fresh;
+	u64 held = serves_io(task) ? 1ULL << RECLAIM : 0, fresh;
 
 	for (int i = 0; i < task->nr_held; i++) {
 		unsigned int other = task->held[i].class;
@@ -270,6 +283,50 @@ void shim_might_sleep(const char *file, int line)
 		shim_bug("sleeping in atomic context at %s:%d", file, line);
 	WARN_ONCE(READ_ONCE(task->state) != TASK_RUNNING,
 		  "blocking at %s:%d while in a wait\n", file, line);
+}
+
+/*
+ * Which allocations are forbidden where.  What counts are the flags that are left
+ * in a memalloc scope.
+ *
+ * In atomic context (a spinlock, preemption or interrupts disabled, an interrupt,
+ * so also bi_end_io, a timer): __GFP_DIRECT_RECLAIM, which sleeps.
+ *
+ * In a task that serves I/O: __GFP_IO and __GFP_FS together with it, since reclaim
+ * would wait for I/O that waits for this task.  Such tasks are
+ * - one on its way down with a bio (submit_bio(), a target's map function);
+ * - a work item of a queue with WQ_MEM_RECLAIM;
+ * - from presuspend to the end of postsuspend, in preresume and resume: the device
+ *   keeps bios back meanwhile;
+ * - a target's message and status function: a suspend that has begun waits for
+ *   them, and bios wait for the suspend.
+ *
+ * With a lock held that such a task takes, or under which another one is held that
+ * it takes: the same.  This is the order of locks, if to serve I/O is taken for
+ * holding RECLAIM, and to allocate for taking it.
+ */
+void shim_check_alloc(gfp_t gfp)
+{
+	struct task_struct *task = current;
+
+	if (!gfpflags_allow_blocking(gfp))
+		return;
+	might_sleep();
+	if (!(current_gfp_context(gfp) & (__GFP_IO | __GFP_FS)) || (task->flags & PF_MEMALLOC))
+		return;
+	if (serves_io(task))
+		shim_bug("an allocation that may wait for I/O, in a task that serves I/O");
+	check_order(task, RECLAIM, false);
+}
+
+void shim_serve_io_begin(void)
+{
+	current->serves_io++;
+}
+
+void shim_serve_io_end(void)
+{
+	current->serves_io--;
 }
 
 /* Contexts */

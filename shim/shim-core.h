@@ -10,6 +10,11 @@ struct task_struct;
 /* lock.c */
 void shim_task_exit_check(struct task_struct *task);
 void shim_log_held(struct task_struct *task);
+/* lock.c: may the task allocate with these flags, here and under what it holds? */
+void shim_check_alloc(gfp_t gfp);
+/* Around what I/O waits for, other than a bio on its way down. */
+void shim_serve_io_begin(void);
+void shim_serve_io_end(void);
 
 /* workqueue.c: a worker is about to block, or goes on */
 void shim_worker_sleeps(void);

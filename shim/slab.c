@@ -35,13 +35,7 @@ static void count(int n)
 
 bool shim_alloc_check(gfp_t gfp, size_t size)
 {
-	if (gfpflags_allow_blocking(gfp)) {
-		might_sleep();
-		/* Reclaim could wait for the very bios that this task keeps. */
-		WARN_ONCE(current->bio_list &&
-			  (current_gfp_context(gfp) & __GFP_IO),
-			  "allocation that may start I/O while a bio is handled\n");
-	}
+	shim_check_alloc(gfp);
 	return !(gfp & __GFP_NOFAIL) && port_alloc_fails(gfp, size);
 }
 
@@ -237,7 +231,8 @@ void vfree(const void *addr)
 void *vmap(struct page **pages, unsigned int count_, unsigned long flags,
 	   pgprot_t prot)
 {
-	might_sleep();
+	/* Its page tables. */
+	shim_check_alloc(GFP_KERNEL);
 	for (unsigned int i = 1; i < count_; i++)
 		if (pages[i] != pages[0] + i)
 			return NULL;
@@ -508,8 +503,8 @@ void *mempool_alloc(mempool_t *pool, gfp_t gfp)
 	if (!pool->elements)
 		shim_bug("a mempool is used that does not exist");
 	WARN_ON_ONCE(gfp & __GFP_ZERO);
-	if (gfpflags_allow_blocking(gfp))
-		might_sleep();
+	/* The flags of the second try, which the pool seldom comes to. */
+	shim_check_alloc(gfp);
 	element = pool->alloc(try, pool->pool_data);
 	if (!element)
 		element = take_element(pool);

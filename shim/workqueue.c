@@ -34,6 +34,7 @@
 struct workqueue_struct {
 	u32 magic;
 	char name[32];
+	bool serves_io;			/* WQ_MEM_RECLAIM */
 	int max_active;
 	int nr_active;			/* ready or running */
 	struct list_head inactive;	/* wait for their turn */
@@ -188,7 +189,11 @@ static void run_work(struct shim_worker *w, struct work_struct *work)
 	WRITE_ONCE(work->pending, 0);
 	need_worker();
 	port_unlock(&lock);
+	if (wq->serves_io)
+		shim_serve_io_begin();
 	w->func(work);
+	if (wq->serves_io)
+		shim_serve_io_end();
 	if (task->nr_held || in_atomic() || irqs_disabled() ||
 	    task->no_migrate || task->plug ||
 	    (task->flags & (PF_MEMALLOC | PF_MEMALLOC_NOIO | PF_MEMALLOC_NOFS)))
@@ -299,6 +304,7 @@ struct workqueue_struct *alloc_workqueue(const char *fmt, unsigned int flags,
 	vscnprintf(wq->name, sizeof(wq->name), fmt, args);
 	va_end(args);
 	wq->magic = WQ_MAGIC;
+	wq->serves_io = flags & WQ_MEM_RECLAIM;
 	wq->max_active = max_active ? min(max_active, WQ_MAX_ACTIVE) :
 				      WQ_DFL_ACTIVE;
 	INIT_LIST_HEAD(&wq->inactive);

@@ -1091,6 +1091,108 @@ DEATH_TEST(work_leaks_lock, "leaks a lock")
 	msleep(10000);
 }
 
+/* Allocation flags against the context */
+
+static gfp_t work_gfp;
+static mempool_t *work_pool;
+
+static void allocating_work(struct work_struct *work)
+{
+	if (work_pool)
+		mempool_free(mempool_alloc(work_pool, work_gfp), work_pool);
+	else
+		kfree(kmalloc(8, work_gfp));
+}
+
+static void locking_and_unlocking_work(struct work_struct *work)
+{
+	mutex_lock(&shared_mutex);
+	mutex_unlock(&shared_mutex);
+}
+
+/* Has a work item of such a queue run. */
+static void run_once(work_func_t fn, unsigned int flags)
+{
+	struct workqueue_struct *wq = alloc_workqueue("t", flags, 0);
+	struct work w;
+
+	init_test_work(&w, fn, wq);
+	queue_work(wq, &w.work);
+	flush_work(&w.work);
+	destroy_workqueue(wq);
+}
+
+TEST(gfp_allowed)
+{
+	unsigned int old;
+
+	work_gfp = GFP_NOIO;
+	run_once(allocating_work, WQ_MEM_RECLAIM);
+	work_gfp = GFP_KERNEL;
+	run_once(allocating_work, 0);
+	run_once(locking_and_unlocking_work, WQ_MEM_RECLAIM);
+	mutex_lock(&shared_mutex);
+	old = memalloc_noio_save();
+	kfree(kmalloc(8, GFP_KERNEL));
+	memalloc_noio_restore(old);
+	kfree(kmalloc(8, GFP_NOIO));
+	mutex_unlock(&shared_mutex);
+	shim_forget_lock_order();
+}
+
+DEATH_TEST(gfp_io_in_reclaim_work, "wait for I/O, in a task that serves I/O")
+{
+	work_gfp = GFP_KERNEL;
+	run_once(allocating_work, WQ_MEM_RECLAIM);
+}
+
+DEATH_TEST(gfp_fs_in_reclaim_work, "wait for I/O, in a task that serves I/O")
+{
+	work_gfp = GFP_NOIO | __GFP_FS;
+	run_once(allocating_work, WQ_MEM_RECLAIM);
+}
+
+DEATH_TEST(gfp_io_of_pool_in_reclaim_work, "wait for I/O, in a task that serves I/O")
+{
+	work_pool = mempool_create_kmalloc_pool(2, 64);
+	work_gfp = GFP_KERNEL;
+	run_once(allocating_work, WQ_MEM_RECLAIM);
+}
+
+DEATH_TEST(gfp_noio_in_interrupt, "sleeping in atomic context")
+{
+	shim_irq_enter();
+	kfree(kmalloc(8, GFP_NOIO));
+}
+
+DEATH_TEST(gfp_of_pool_under_spinlock, "sleeping in atomic context")
+{
+	mempool_t *pool = mempool_create_kmalloc_pool(2, 64);
+
+	spin_lock(&lock_a);
+	mempool_alloc(pool, GFP_NOIO);
+}
+
+DEATH_TEST(gfp_io_under_lock_of_reclaim_work, "an allocation that may wait for I/O under")
+{
+	run_once(locking_and_unlocking_work, WQ_MEM_RECLAIM);
+	mutex_lock(&shared_mutex);
+	kfree(kmalloc(8, GFP_KERNEL));
+}
+
+/* The other way round, and with a lock in between. */
+DEATH_TEST(gfp_io_under_lock_before, "under an allocation that may wait for I/O")
+{
+	static DEFINE_MUTEX(outer);
+
+	mutex_lock(&shared_mutex);
+	mutex_lock(&outer);
+	kfree(kmalloc(8, GFP_KERNEL));
+	mutex_unlock(&outer);
+	mutex_unlock(&shared_mutex);
+	run_once(locking_and_unlocking_work, WQ_MEM_RECLAIM);
+}
+
 /* Memory */
 
 static bool all_fail(gfp_t gfp, size_t size)
@@ -1640,6 +1742,8 @@ struct mirror {
 #define PER_BIO 24
 
 static struct mirror *last_mirror;
+/* Where the target allocates with GFP_KERNEL. */
+static const char *mirror_allocates = "";
 static DEFINE_SPINLOCK(mirror_lock);
 
 __attribute__((__format__(__printf__, 2, 3)))
@@ -1655,6 +1759,12 @@ static void note(struct mirror *m, const char *fmt, ...)
 	vsnprintf(m->log + len, sizeof(m->log) - len, fmt, args);
 	va_end(args);
 	spin_unlock_irqrestore(&mirror_lock, flags);
+}
+
+static void allocate_in(const char *where)
+{
+	if (strcmp(mirror_allocates, where) == 0)
+		kfree(kmalloc(8, GFP_KERNEL));
 }
 
 static const char *take_log(void)
@@ -1716,6 +1826,7 @@ static int mirror_map(struct dm_target *ti, struct bio *bio)
 	sector_t offset = dm_target_offset(ti, bio->bi_iter.bi_sector);
 	char *data = dm_per_bio_data(bio, PER_BIO);
 
+	allocate_in("map");
 	memset(data, 0x5a, PER_BIO);
 	if (dm_bio_from_per_bio_data(data, PER_BIO) != bio)
 		shim_bug("per-bio data");
@@ -1744,6 +1855,7 @@ static int mirror_end_io(struct dm_target *ti, struct bio *bio,
 
 static void mirror_presuspend(struct dm_target *ti)
 {
+	allocate_in("presuspend");
 	note(ti->private, "presuspend ");
 }
 
@@ -1755,11 +1867,13 @@ static void mirror_undo(struct dm_target *ti)
 static void mirror_postsuspend(struct dm_target *ti)
 {
 	CHECK(dm_suspended(ti));
+	allocate_in("postsuspend");
 	note(ti->private, "postsuspend ");
 }
 
 static int mirror_preresume(struct dm_target *ti)
 {
+	allocate_in("preresume");
 	note(ti->private, "preresume ");
 	return 0;
 }
@@ -1787,6 +1901,7 @@ static int mirror_message(struct dm_target *ti, unsigned int argc, char **argv,
 {
 	size_t sz = 0;
 
+	allocate_in("message");
 	if (strcmp(argv[0], "echo"))
 		return -EINVAL;
 	for (unsigned int i = 1; i < argc; i++)
@@ -2134,6 +2249,52 @@ TEST(dm_read_only)
 	CHECK_EQ(dm_host_rw(r.bdev, REQ_OP_WRITE, 0, r.buf, 8), -EROFS);
 	CHECK_EQ(dm_host_rw(r.bdev, REQ_OP_READ, 0, r.back, 8), 0);
 	rig_down(&r);
+}
+
+static void allocate_in_target(const char *where)
+{
+	char result[20];
+	struct rig r;
+
+	rig_up(&r, "0 1000 mirror disk 0");
+	mirror_allocates = where;
+	dm_host_rw(r.bdev, REQ_OP_READ, 0, r.back, 8);
+	dm_host_message(r.md, "echo a", result, sizeof(result));
+	dm_host_suspend(r.md, false);
+	dm_host_resume(r.md);
+	mirror_allocates = "";
+	take_log();
+	rig_down(&r);
+}
+
+TEST(gfp_nowhere_in_target)
+{
+	allocate_in_target("nowhere");
+}
+
+DEATH_TEST(gfp_io_in_map, "wait for I/O, in a task that serves I/O")
+{
+	allocate_in_target("map");
+}
+
+DEATH_TEST(gfp_io_in_message, "wait for I/O, in a task that serves I/O")
+{
+	allocate_in_target("message");
+}
+
+DEATH_TEST(gfp_io_in_presuspend, "wait for I/O, in a task that serves I/O")
+{
+	allocate_in_target("presuspend");
+}
+
+DEATH_TEST(gfp_io_in_postsuspend, "wait for I/O, in a task that serves I/O")
+{
+	allocate_in_target("postsuspend");
+}
+
+DEATH_TEST(gfp_io_in_preresume, "wait for I/O, in a task that serves I/O")
+{
+	allocate_in_target("preresume");
 }
 
 static struct rig load_rig;

@@ -27,6 +27,7 @@ struct task_struct {
 	int bh_disabled;
 	int preempt;			/* preempt_disable() and spinlocks */
 	int no_migrate;
+	int serves_io;			/* see shim_check_alloc() */
 
 	int nr_held;
 	struct {
