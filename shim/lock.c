@@ -15,7 +15,10 @@
  * what is new costs more.
  *
  * One class is no lock: to wait for I/O that reclaim has started, as an allocation
- * with __GFP_IO or __GFP_FS may (RECLAIM).  See shim_check_alloc().
+ * with __GFP_IO or __GFP_FS may (RECLAIM).  See shim_check_alloc().  Nor are the
+ * classes of work items and of work queues: a work function runs as if it held both,
+ * and to wait for an item or a queue is to take its class for a moment.  So a wait
+ * for what needs a lock that is held is found as any other order of locks.
  */
 #include <linux/kernel.h>
 #include <linux/mutex.h>
@@ -115,7 +118,10 @@ static bool serves_io(const struct task_struct *task)
 static void check_order(struct task_struct *task, unsigned int class,
 			bool nested)
 {
-	u64 held = serves_io(task) ? 1ULL << RECLAIM : 0, fresh;
+	u64 held = task->inside & ~(1ULL << class), fresh;
+
+	if (serves_io(task))
+		held |= 1ULL << RECLAIM;
 
 	for (int i = 0; i < task->nr_held; i++) {
 		unsigned int other = task->held[i].class;
@@ -317,6 +323,31 @@ void shim_check_alloc(gfp_t gfp)
 	if (serves_io(task))
 		shim_bug("an allocation that may wait for I/O, in a task that serves I/O");
 	check_order(task, RECLAIM, false);
+}
+
+bool shim_serves_io(void)
+{
+	return serves_io(current) || current->hardirq;
+}
+
+/* Two items of one class may wait for each other: who could tell which of them? */
+void shim_wait_begin(const struct lockdep_map *map)
+{
+	unsigned int class = class_of(map);
+
+	if (class != NO_CLASS)
+		check_order(current, class, true);
+}
+
+void shim_run_begin(const struct lockdep_map *map)
+{
+	shim_wait_begin(map);
+	current->inside |= (1ULL << class_of(map)) & ~(1ULL << NO_CLASS);
+}
+
+void shim_run_end(void)
+{
+	current->inside = 0;
 }
 
 void shim_serve_io_begin(void)

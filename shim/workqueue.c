@@ -34,6 +34,7 @@
 struct workqueue_struct {
 	u32 magic;
 	char name[32];
+	struct lockdep_map dep_map;
 	bool serves_io;			/* WQ_MEM_RECLAIM */
 	int max_active;
 	int nr_active;			/* ready or running */
@@ -178,6 +179,7 @@ static void forget(struct workqueue_struct *wq, bool was_active)
 static void run_work(struct shim_worker *w, struct work_struct *work)
 {
 	struct workqueue_struct *wq = work->wq;
+	struct lockdep_map map = work->dep_map;	/* the item may free itself */
 	struct task_struct *task = current;
 
 	w->work = work;
@@ -191,7 +193,10 @@ static void run_work(struct shim_worker *w, struct work_struct *work)
 	port_unlock(&lock);
 	if (wq->serves_io)
 		shim_serve_io_begin();
+	shim_run_begin(&wq->dep_map);
+	shim_run_begin(&map);
 	w->func(work);
+	shim_run_end();
 	if (wq->serves_io)
 		shim_serve_io_end();
 	if (task->nr_held || in_atomic() || irqs_disabled() ||
@@ -289,8 +294,9 @@ void shim_workers_stop(void)
 
 /* Queues */
 
-struct workqueue_struct *alloc_workqueue(const char *fmt, unsigned int flags,
-					 int max_active, ...)
+struct workqueue_struct *shim_alloc_workqueue(struct lock_class_key *key,
+					      const char *fmt, unsigned int flags,
+					      int max_active, ...)
 {
 	struct workqueue_struct *wq;
 	va_list args;
@@ -304,6 +310,7 @@ struct workqueue_struct *alloc_workqueue(const char *fmt, unsigned int flags,
 	vscnprintf(wq->name, sizeof(wq->name), fmt, args);
 	va_end(args);
 	wq->magic = WQ_MAGIC;
+	shim_dep_init(&wq->dep_map, key, fmt);
 	wq->serves_io = flags & WQ_MEM_RECLAIM;
 	wq->max_active = max_active ? min(max_active, WQ_MAX_ACTIVE) :
 				      WQ_DFL_ACTIVE;
@@ -335,6 +342,7 @@ struct workqueue_struct *shim_system_wq(void)
 		static struct workqueue_struct queue = {
 			.magic = WQ_MAGIC,
 			.name = "events",
+			.dep_map = { .name = "events" },
 			.max_active = WQ_DFL_ACTIVE,
 			.inactive = LIST_HEAD_INIT(queue.inactive),
 		};
@@ -343,6 +351,17 @@ struct workqueue_struct *shim_system_wq(void)
 	}
 	port_unlock(&system_lock);
 	return system_queue;
+}
+
+/*
+ * A queue without WQ_MEM_RECLAIM has no worker of its own: while memory is short, its
+ * items wait for I/O.  What serves I/O must neither wait for them nor leave them work.
+ */
+static void check_forward_progress(const struct workqueue_struct *wq)
+{
+	if (!wq->serves_io && shim_serves_io())
+		shim_bug("%s has no WQ_MEM_RECLAIM, and a task that serves I/O uses it",
+			 wq->name);
 }
 
 /* Queueing.  The callers hold lock, and the item is pending by their hand. */
@@ -393,9 +412,11 @@ static bool unqueue(struct work_struct *work)
 	return true;
 }
 
-void shim_init_work(struct work_struct *work, work_func_t func)
+void shim_init_work(struct work_struct *work, work_func_t func, const char *name,
+		    struct lock_class_key *key)
 {
 	*work = (struct work_struct) { .func = func };
+	shim_dep_init(&work->dep_map, key, name);
 	INIT_LIST_HEAD(&work->entry);
 }
 
@@ -411,9 +432,10 @@ static void delayed_work_due(struct timer_list *timer)
 	port_unlock(&lock);
 }
 
-void shim_init_delayed_work(struct delayed_work *dwork, work_func_t func)
+void shim_init_delayed_work(struct delayed_work *dwork, work_func_t func,
+			    const char *name, struct lock_class_key *key)
 {
-	shim_init_work(&dwork->work, func);
+	shim_init_work(&dwork->work, func, name, key);
 	dwork->wq = NULL;
 	timer_setup(&dwork->timer, delayed_work_due, 0);
 }
@@ -424,6 +446,7 @@ bool queue_work(struct workqueue_struct *wq, struct work_struct *work)
 
 	port_lock(&lock, true);
 	check_queue(wq);
+	check_forward_progress(wq);
 	ok = claim(work);
 	if (ok)
 		insert_work(wq, work);
@@ -448,6 +471,7 @@ bool queue_delayed_work(struct workqueue_struct *wq,
 
 	port_lock(&lock, true);
 	check_queue(wq);
+	check_forward_progress(wq);
 	ok = claim(&dwork->work);
 	if (ok)
 		start_delay(wq, dwork, delay);
@@ -478,6 +502,7 @@ bool mod_delayed_work(struct workqueue_struct *wq, struct delayed_work *dwork,
 
 	port_lock(&lock, true);
 	check_queue(wq);
+	check_forward_progress(wq);
 	was = unqueue_delayed(dwork);
 	if (claim(&dwork->work))
 		start_delay(wq, dwork, delay);
@@ -508,16 +533,24 @@ static bool work_left(struct work_struct *work, u64 seq)
 	return left;
 }
 
-static bool wait_for_work(struct work_struct *work)
+static bool wait_for_work(struct work_struct *work, bool cancel)
 {
 	struct shim_worker *self = current->worker;
+	struct workqueue_struct *wq;
 	u64 seq;
 
 	might_sleep();
 	if (self && self->work == work)
 		shim_bug("a work item waits for itself");
+	shim_wait_begin(&work->dep_map);
 	port_lock(&lock, true);
 	seq = work->seq;
+	wq = list_empty(&work->entry) && !is_running(work, seq) ? NULL : work->wq;
+	if (wq)
+		check_forward_progress(wq);
+	/* What stands before it, if all have but one worker. */
+	if (wq && !cancel && (wq->serves_io || wq->max_active == 1))
+		shim_wait_begin(&wq->dep_map);
 	port_unlock(&lock);
 	if (!work_left(work, seq))
 		return false;
@@ -527,7 +560,7 @@ static bool wait_for_work(struct work_struct *work)
 
 bool flush_work(struct work_struct *work)
 {
-	return wait_for_work(work);
+	return wait_for_work(work, false);
 }
 
 bool flush_delayed_work(struct delayed_work *dwork)
@@ -536,7 +569,7 @@ bool flush_delayed_work(struct delayed_work *dwork)
 	if (timer_delete(&dwork->timer))
 		insert_work(dwork->wq, &dwork->work);
 	port_unlock(&lock);
-	return wait_for_work(&dwork->work);
+	return wait_for_work(&dwork->work, false);
 }
 
 bool cancel_work(struct work_struct *work)
@@ -574,7 +607,7 @@ bool disable_work_sync(struct work_struct *work)
 {
 	bool was = disable_work(work);
 
-	wait_for_work(work);
+	wait_for_work(work, true);
 	return was;
 }
 
@@ -600,7 +633,7 @@ bool disable_delayed_work_sync(struct delayed_work *dwork)
 	port_unlock(&lock);
 	/* The timer's function may be about to look at it. */
 	timer_delete_sync(&dwork->timer);
-	wait_for_work(&dwork->work);
+	wait_for_work(&dwork->work, true);
 	return was;
 }
 
@@ -655,6 +688,8 @@ void flush_workqueue(struct workqueue_struct *wq)
 	check_queue(wq);
 	if (current->worker && current->worker->wq == wq)
 		shim_bug("a work item of %s flushes it", wq->name);
+	check_forward_progress(wq);
+	shim_wait_begin(&wq->dep_map);
 	port_lock(&lock, true);
 	seq = wq->seq;
 	port_unlock(&lock);
@@ -667,6 +702,8 @@ void drain_workqueue(struct workqueue_struct *wq)
 	check_queue(wq);
 	if (current->worker && current->worker->wq == wq)
 		shim_bug("a work item of %s drains it", wq->name);
+	check_forward_progress(wq);
+	shim_wait_begin(&wq->dep_map);
 	port_lock(&lock, true);
 	wq->draining = true;
 	port_unlock(&lock);

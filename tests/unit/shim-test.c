@@ -1091,18 +1091,7 @@ DEATH_TEST(work_leaks_lock, "leaks a lock")
 	msleep(10000);
 }
 
-/* Allocation flags against the context */
-
-static gfp_t work_gfp;
-static mempool_t *work_pool;
-
-static void allocating_work(struct work_struct *work)
-{
-	if (work_pool)
-		mempool_free(mempool_alloc(work_pool, work_gfp), work_pool);
-	else
-		kfree(kmalloc(8, work_gfp));
-}
+/* What a wait for work is, for the order of locks */
 
 static void locking_and_unlocking_work(struct work_struct *work)
 {
@@ -1122,14 +1111,160 @@ static void run_once(work_func_t fn, unsigned int flags)
 	destroy_workqueue(wq);
 }
 
+/* Has what the item's function takes been learnt, waits for it with that held. */
+static void wait_with_mutex(void (*wait)(struct work *w), unsigned int flags)
+{
+	struct workqueue_struct *wq = alloc_workqueue("t", flags, 0);
+	struct work w;
+
+	init_test_work(&w, locking_and_unlocking_work, wq);
+	queue_work(wq, &w.work);
+	flush_work(&w.work);
+	mutex_lock(&shared_mutex);
+	wait(&w);
+	mutex_unlock(&shared_mutex);
+	destroy_workqueue(wq);
+}
+
+static void wait_by_flush(struct work *w)
+{
+	flush_work(&w->work);
+}
+
+static void wait_by_cancel(struct work *w)
+{
+	cancel_work_sync(&w->work);
+}
+
+static void wait_by_flush_of_queue(struct work *w)
+{
+	flush_workqueue(w->wq);
+}
+
+static void wait_by_drain(struct work *w)
+{
+	drain_workqueue(w->wq);
+}
+
+/* One of the queue that needs the mutex could stand before the one waited for. */
+static void wait_for_another(struct work *w)
+{
+	static struct work other;
+
+	init_test_work(&other, held_work, w->wq);
+	INIT_WORK(&other.work, held_work);
+	queue_work(w->wq, &other.work);
+	wait_for_completion(&other.begun);
+	flush_work(&other.work);
+}
+
+#define WAIT_DIES(name, wait, flags)					\
+DEATH_TEST(name, "under shared_mutex, which was under it before")	\
+{									\
+	wait_with_mutex(wait, flags);					\
+}
+
+WAIT_DIES(flush_work_under_its_lock, wait_by_flush, 0)
+WAIT_DIES(cancel_work_under_its_lock, wait_by_cancel, 0)
+WAIT_DIES(flush_queue_under_its_lock, wait_by_flush_of_queue, 0)
+WAIT_DIES(drain_queue_under_its_lock, wait_by_drain, 0)
+WAIT_DIES(flush_behind_rescuer_under_lock, wait_for_another, WQ_MEM_RECLAIM)
+
+/* The wait comes first, the work function takes the lock later. */
+DEATH_TEST(work_takes_lock_of_flusher, "shared_mutex under")
+{
+	struct workqueue_struct *wq = alloc_workqueue("t", 0, 0);
+	struct work w;
+
+	init_test_work(&w, locking_and_unlocking_work, wq);
+	mutex_lock(&shared_mutex);
+	flush_work(&w.work);
+	mutex_unlock(&shared_mutex);
+	queue_work(wq, &w.work);
+	msleep(10000);
+}
+
+static struct workqueue_struct *plain_queue;
+static struct work plain_work;
+
+static void queueing_work(struct work_struct *work)
+{
+	queue_work(plain_queue, &plain_work.work);
+}
+
+static void flushing_plain_work(struct work_struct *work)
+{
+	flush_work(&plain_work.work);
+}
+
+DEATH_TEST(reclaim_work_queues_on_plain, "plain has no WQ_MEM_RECLAIM")
+{
+	plain_queue = alloc_workqueue("plain", 0, 0);
+	init_test_work(&plain_work, held_work, plain_queue);
+	run_once(queueing_work, WQ_MEM_RECLAIM);
+}
+
+DEATH_TEST(reclaim_work_waits_for_plain, "plain has no WQ_MEM_RECLAIM")
+{
+	plain_queue = alloc_workqueue("plain", 0, 0);
+	init_test_work(&plain_work, held_work, plain_queue);
+	queue_work(plain_queue, &plain_work.work);
+	wait_for_completion(&plain_work.begun);
+	run_once(flushing_plain_work, WQ_MEM_RECLAIM);
+}
+
+DEATH_TEST(interrupt_queues_on_plain, "plain has no WQ_MEM_RECLAIM")
+{
+	plain_queue = alloc_workqueue("plain", 0, 0);
+	init_test_work(&plain_work, held_work, plain_queue);
+	shim_irq_enter();
+	queue_work(plain_queue, &plain_work.work);
+}
+
+static void allocating_plain_work(struct work_struct *work)
+{
+	kfree(kmalloc(8, GFP_KERNEL));
+}
+
+/* What is waited for under a lock that I/O needs must not wait for I/O. */
+DEATH_TEST(wait_for_allocating_work, "lock order")
+{
+	struct workqueue_struct *wq = alloc_workqueue("t", 0, 0);
+	struct work w;
+
+	run_once(locking_and_unlocking_work, WQ_MEM_RECLAIM);
+	init_test_work(&w, allocating_plain_work, wq);
+	INIT_WORK(&w.work, allocating_plain_work);
+	mutex_lock(&shared_mutex);
+	flush_work(&w.work);
+	mutex_unlock(&shared_mutex);
+	queue_work(wq, &w.work);
+	msleep(10000);
+}
+
+/* Allocation flags against the context */
+
+static gfp_t work_gfp;
+static mempool_t *work_pool;
+
+static void allocating_work(struct work_struct *work)
+{
+	if (work_pool)
+		mempool_free(mempool_alloc(work_pool, work_gfp), work_pool);
+	else
+		kfree(kmalloc(8, work_gfp));
+}
+
 TEST(gfp_allowed)
 {
 	unsigned int old;
 
 	work_gfp = GFP_NOIO;
 	run_once(allocating_work, WQ_MEM_RECLAIM);
+	shim_forget_lock_order();
 	work_gfp = GFP_KERNEL;
 	run_once(allocating_work, 0);
+	shim_forget_lock_order();
 	run_once(locking_and_unlocking_work, WQ_MEM_RECLAIM);
 	mutex_lock(&shared_mutex);
 	old = memalloc_noio_save();

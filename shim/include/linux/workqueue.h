@@ -20,6 +20,7 @@ struct work_struct {
 	int pending;
 	int disabled;
 	bool active;			/* counted in wq->nr_active */
+	struct lockdep_map dep_map;
 };
 
 struct delayed_work {
@@ -41,15 +42,31 @@ enum {
 	WORK_CPU_UNBOUND = 64,
 };
 
-void shim_init_work(struct work_struct *work, work_func_t func);
-void shim_init_delayed_work(struct delayed_work *dwork, work_func_t func);
-#define INIT_WORK(w, f) shim_init_work(w, f)
-#define INIT_WORK_ONSTACK(w, f) shim_init_work(w, f)
-#define INIT_DELAYED_WORK(w, f) shim_init_delayed_work(w, f)
+void shim_init_work(struct work_struct *work, work_func_t func, const char *name,
+		    struct lock_class_key *key);
+void shim_init_delayed_work(struct delayed_work *dwork, work_func_t func,
+			    const char *name, struct lock_class_key *key);
+#define INIT_WORK(w, f)							\
+do {									\
+	static struct lock_class_key __key;				\
+	shim_init_work(w, f, "work item " #w, &__key);			\
+} while (0)
+#define INIT_WORK_ONSTACK(w, f) INIT_WORK(w, f)
+#define INIT_DELAYED_WORK(w, f)						\
+do {									\
+	static struct lock_class_key __key;				\
+	shim_init_delayed_work(w, f, "work item " #w, &__key);		\
+} while (0)
 #define destroy_work_on_stack(w) ((void)(w))
 
-struct workqueue_struct *alloc_workqueue(const char *fmt, unsigned int flags,
-					 int max_active, ...) __printf(1, 4);
+struct workqueue_struct *shim_alloc_workqueue(struct lock_class_key *key,
+					      const char *fmt, unsigned int flags,
+					      int max_active, ...) __printf(2, 5);
+#define alloc_workqueue(fmt, flags, args...)				\
+({									\
+	static struct lock_class_key __key;				\
+	shim_alloc_workqueue(&__key, fmt, flags, ##args);		\
+})
 #define alloc_ordered_workqueue(fmt, flags, args...) \
 	alloc_workqueue(fmt, WQ_UNBOUND | __WQ_ORDERED | (flags), 1, ##args)
 #define create_singlethread_workqueue(name) \

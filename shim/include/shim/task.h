@@ -28,6 +28,7 @@ struct task_struct {
 	int preempt;			/* preempt_disable() and spinlocks */
 	int no_migrate;
 	int serves_io;			/* see shim_check_alloc() */
+	u64 inside;			/* classes of the work item and the queue that run */
 
 	int nr_held;
 	struct {
