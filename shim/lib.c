@@ -62,6 +62,9 @@ void *memchr_inv(const void *p, int c, size_t len)
 {
 	const u8 *s = p;
 
+	/* Each byte is as the one before it. */
+	if (len && *s == (u8)c && !memcmp(s, s + 1, len - 1))
+		return NULL;
 	for (; len; s++, len--)
 		if (*s != (u8)c)
 			return (void *)s;

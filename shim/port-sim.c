@@ -199,10 +199,14 @@ static void switch_to(struct fiber *from, struct fiber *to)
 #endif
 }
 
+static void check_all_freed(void);
+
 static void __attribute__((__noreturn__)) leave(enum sim_end end)
 {
 	struct fiber *self = world.runs;
 
+	if (end != SIM_FAILED)
+		check_all_freed();
 	world.end = end;
 	world.running = false;
 	switch_to(self, NULL);
@@ -607,9 +611,10 @@ void port_random(void *buf, size_t len)
 
 /*
  * Memory: blocks of sizes that are powers of two, or thrice such a one, each
- * behind a header.  What is freed is filled with a pattern (its first bytes, if it
- * is long) and waits in a ring before it is used again, so that who uses it still
- * is found.
+ * behind a header.  What is freed is filled with a pattern and waits in a ring
+ * before it may be used again.  When it is, and at the world's end, all of it has
+ * to be as it was filled, so that who uses it still is found.  Of an object longer
+ * than 4 KiB this is so for its first and last 2 KiB.
  */
 
 #define ARENA_AT ((char *)0x200000000000ULL)
@@ -619,13 +624,15 @@ void port_random(void *buf, size_t len)
 #define FRESH_BYTE 0xa5
 #define FREED_BYTE 0x6b
 #define FREED_WORD 0x6b6b6b6b6b6b6b6bULL
-#define FILL_BYTES 128
+#define FILL_BYTES 2048
+#define FRESH_BYTES 128		/* so much of a new object has a pattern */
 
 struct block {
+	struct block *next;		/* free, of its class */
+	u64 pad;			/* from the block's start to this header */
 	u32 magic;
 	u32 class;
-	u32 pad;			/* from the block's start to this header */
-	u32 size;
+	u64 size;
 };
 
 #define IN_USE 0x55534544
@@ -633,7 +640,7 @@ struct block {
 
 static struct {
 	char *next;
-	void *first_free[CLASSES];
+	struct block *first_free[CLASSES];
 	struct block *ring[RING];
 	unsigned int ring_at;
 } arena;
@@ -654,35 +661,68 @@ static unsigned int class_for(size_t size)
 	return class;
 }
 
-NO_ASAN static size_t filled(const struct block *b)
+static void fill_freed(struct block *b)
 {
-	return min_t(size_t, b->size, FILL_BYTES) & ~7UL;
+	char *p = (char *)(b + 1);
+
+	if (b->size <= 2 * FILL_BYTES) {
+		memset(p, FREED_BYTE, b->size);
+	} else {
+		memset(p, FREED_BYTE, FILL_BYTES);
+		memset(p + b->size - FILL_BYTES, FREED_BYTE, FILL_BYTES);
+	}
 }
 
-NO_ASAN static void really_free(struct block *b)
+/* Past AddressSanitizer, whose own check this is not. */
+NO_ASAN static void check_bytes(const struct block *b, size_t from, size_t bytes)
 {
-	char *start = (char *)b - b->pad;
-	const u64 *word = (const u64 *)(b + 1);
-	u32 class = b->class;
+	const unsigned char *p = (const unsigned char *)(b + 1) + from, *end = p + bytes;
 
-	for (size_t i = 0; i < filled(b) / 8; i++)
-		if (word[i] != FREED_WORD)
-			sim_fail("memory was written to after it was freed (%u bytes, at byte %zu)",
-				 b->size, i * 8);
-	/* This may overwrite the header. */
-	*(void **)start = arena.first_free[class];
-	arena.first_free[class] = start;
+	for (; p + 32 <= end; p += 32) {
+		const u64 *word = (const u64 *)p;
+
+		if (((word[0] ^ FREED_WORD) | (word[1] ^ FREED_WORD) |
+		     (word[2] ^ FREED_WORD) | (word[3] ^ FREED_WORD)))
+			break;
+	}
+	for (; p < end; p++)
+		if (*p != FREED_BYTE)
+			sim_fail("memory was written to after it was freed (%llu bytes, at byte %zu)",
+				 b->size, p - (const unsigned char *)(b + 1));
+}
+
+NO_ASAN static void check_freed(const struct block *b)
+{
+	if (b->size <= 2 * FILL_BYTES) {
+		check_bytes(b, 0, b->size);
+	} else {
+		check_bytes(b, 0, FILL_BYTES);
+		check_bytes(b, b->size - FILL_BYTES, FILL_BYTES);
+	}
+	if (b->magic != IS_FREE)
+		sim_fail("the header of freed memory is overwritten");
+}
+
+NO_ASAN static void check_all_freed(void)
+{
+	for (unsigned int i = 0; i < RING; i++)
+		if (arena.ring[i])
+			check_freed(arena.ring[i]);
+	for (unsigned int i = 0; i < CLASSES; i++)
+		for (const struct block *b = arena.first_free[i]; b; b = b->next)
+			check_freed(b);
 }
 
 NO_ASAN static char *get_block(unsigned int class)
 {
-	char *start = arena.first_free[class];
+	struct block *b = arena.first_free[class];
+	char *start = arena.next;
 
-	if (start) {
-		arena.first_free[class] = *(void **)start;
-		return start;
+	if (b) {
+		check_freed(b);
+		arena.first_free[class] = b->next;
+		return (char *)b - b->pad;
 	}
-	start = arena.next;
 	arena.next += class_size(class);
 	if (arena.next > ARENA_AT + ARENA_BYTES)
 		sim_fail("the arena is used up");
@@ -708,10 +748,10 @@ void *port_mem_get(size_t size, size_t align)
 	struct block *b;
 
 	align = max_t(size_t, align, 16);
-	class = class_for(size + align + (WITH_ASAN ? 32 : 0));
+	class = class_for(size + align - 16 + sizeof(*b) + (WITH_ASAN ? 32 : 0));
 	b = make_header(get_block(class), size, align, class);
 	ASAN_UNPOISON_MEMORY_REGION(b + 1, size);
-	memset(b + 1, FRESH_BYTE, min_t(size_t, size, FILL_BYTES));
+	memset(b + 1, FRESH_BYTE, min_t(size_t, size, FRESH_BYTES));
 	return b + 1;
 }
 
@@ -735,14 +775,16 @@ NO_ASAN void port_mem_put(void *p)
 	if (!p)
 		return;
 	b = header_of(p);
-	memset(p, FREED_BYTE, filled(b));
+	fill_freed(b);
 	b->magic = IS_FREE;
 	ASAN_POISON_MEMORY_REGION(p, b->size);
 	old = arena.ring[arena.ring_at];
 	arena.ring[arena.ring_at] = b;
 	arena.ring_at = (arena.ring_at + 1) % RING;
-	if (old)
-		really_free(old);
+	if (old) {
+		old->next = arena.first_free[old->class];
+		arena.first_free[old->class] = old;
+	}
 }
 
 NO_ASAN size_t port_mem_size(const void *p)

@@ -370,6 +370,39 @@ unsigned int kmem_cache_size(struct kmem_cache *cache)
 
 /* Memory pools */
 
+#define POOLED_BYTE 0x6d
+#define POOLED_BYTES 512
+
+/*
+ * Elements that lie in a pool have a pattern, pages at their beginning, unless only
+ * their owner knows their size.
+ */
+static size_t pattern_bytes(const mempool_t *pool, const void *element)
+{
+	const struct kmem_cache *cache = pool->pool_data;
+
+	if (pool->free == mempool_free_pages)
+		return POOLED_BYTES;
+	if (pool->free == mempool_free_slab)
+		return cache->ctor ? 0 : cache->size;
+	return pool->free == mempool_kfree || pool->free == mempool_kvfree ?
+	       (size_t)pool->pool_data : 0;
+}
+
+static void fill_element(const mempool_t *pool, void *element)
+{
+	memset(element, POOLED_BYTE, pattern_bytes(pool, element));
+}
+
+static void check_element(const mempool_t *pool, const void *element)
+{
+	size_t bytes = pattern_bytes(pool, element);
+
+	if (memchr_inv(element, POOLED_BYTE, bytes))
+		shim_bug("an element of a mempool was written to after it was freed (%zu bytes)",
+			 bytes);
+}
+
 static void *take_element(mempool_t *pool)
 {
 	unsigned long flags;
@@ -381,6 +414,8 @@ static void *take_element(mempool_t *pool)
 		element = pool->elements[pool->curr_nr];
 	}
 	spin_unlock_irqrestore(&pool->lock, flags);
+	if (element)
+		check_element(pool, element);
 	return element;
 }
 
@@ -392,6 +427,7 @@ static bool put_element(mempool_t *pool, void *element)
 	spin_lock_irqsave(&pool->lock, flags);
 	kept = pool->curr_nr < pool->min_nr;
 	if (kept) {
+		fill_element(pool, element);
 		pool->elements[pool->curr_nr] = element;
 		WRITE_ONCE(pool->curr_nr, pool->curr_nr + 1);
 	}
@@ -422,6 +458,7 @@ int mempool_init(mempool_t *pool, int min_nr, mempool_alloc_t *alloc,
 			mempool_exit(pool);
 			return -ENOMEM;
 		}
+		fill_element(pool, element);
 		pool->elements[pool->curr_nr++] = element;
 	}
 	return 0;
@@ -474,6 +511,7 @@ int mempool_resize(mempool_t *pool, int new_min_nr)
 		if (pool->curr_nr <= new_min_nr)
 			break;
 		element = pool->elements[pool->curr_nr - 1];
+		check_element(pool, element);
 		WRITE_ONCE(pool->curr_nr, pool->curr_nr - 1);
 		spin_unlock_irqrestore(&pool->lock, flags);
 		pool->free(element, pool->pool_data);

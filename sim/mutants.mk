@@ -20,7 +20,7 @@ mutants-sample: | deps-build
 # spoils the fuzzer's part. mutant-base: all catchers with
 # the unchanged engine. mutant: the same with one file changed; MUTANT: the mutant's folder;
 # CHANGED: the file of its kernel/ that differs. All else is taken from S as it is.
-MUTANT_PROGRAMS := $(SIM_PROGRAMS) sweep
+MUTANT_PROGRAMS := sim exhaustive sweep
 MUTANT_HOSTS_sweep = $(SWEEP_SRCS)
 mutant_hosts = $(or $(MUTANT_HOSTS_$(1)),sim/$(1).c $(SIM_HOST_SRCS))
 

@@ -14,7 +14,7 @@ SIM_KERNEL := kernel
 SIM_WORLD_SRCS = $(wildcard $(SIM_KERNEL)/*.c) $(SHIM_SRCS)
 SIM_MODEL_SRCS := $(addprefix sim/,pmem-model.c disk-model.c oracle.c checker.c mainline.c)
 SIM_HOST_SRCS := shim/port-sim.c $(SIM_MODEL_SRCS) $(addprefix sim/,guard.c params.c session.c mainline-session.c verdict.c seed.c)
-SIM_PROGRAMS := sim exhaustive
+SIM_PROGRAMS := sim exhaustive selftest
 
 $(S)/obj/%.o: %.c | deps-build
 	@mkdir -p $(@D)
