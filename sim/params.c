@@ -89,6 +89,7 @@ static void draw_faults(struct sim_params *p, u64 seed)
 	SELDOM(gone, 16, 500);
 	SELDOM(alloc_fail, 10, 200);
 	SELDOM(poison, 16, 3);
+	DRAW(store_heals, 0, 1);
 }
 
 /* What independent draws would meet too seldom. */
@@ -181,6 +182,9 @@ void sim_params_fit(struct sim_params *p)
 	p->depth = clamp(p->depth, 1U, 4U);
 	p->rounds = max(p->rounds, 1U);
 	p->variants = max(p->variants, 1U);
+	/* A line that stays bad may keep its segment for ever, and 8 are needed. */
+	if (p->segs < 8 + p->smaller + p->poison * p->rounds)
+		p->store_heals = 1;
 }
 
 /**

@@ -14,7 +14,9 @@
  *   value may or may not have been durable for a while: the model decides when the
  *   later one comes. Two CPUs that do so are a mistake; nobody could say who wins.
  * - A line of 64 bytes may have a media error: a load that is safe against machine
- *   checks stops before it. A store of the whole line heals it.
+ *   checks stops before it. Only a device that can do that heals it by a store of the
+ *   whole line; otherwise the store is lost on the line, which stays as bad as it was,
+ *   until firmware is asked to clear it, and the engine never asks.
  *
  * The engine's mapping of the medium can be neither written nor read: a store that does
  * not come through memcpy_flushcache() faults, and so does a load that is not safe
@@ -62,6 +64,7 @@ static struct {
 	u8 *is_used;
 	u32 poison[MAX_POISON];	/* lines */
 	u32 nr_poison;
+	bool store_heals;
 	bool was_poisoned;
 	struct pmem_counts counts;
 	struct block_device bdev;
@@ -160,7 +163,7 @@ void pmem_model_store(u32 cpu, u64 off, const void *src, u64 n)
 	touch(off, n);
 	memcpy(pm.view + off, src, n);
 	pm.pending[cpu][pm.nr_pending[cpu]++] = (struct pmem_store) { .off = off, .len = n };
-	if (pm.nr_poison)
+	if (pm.nr_poison && pm.store_heals)
 		heal_lines(off, n);
 	pm.counts.stores++;
 	pm.counts.bytes += n;
@@ -356,6 +359,11 @@ void pmem_model_poison(u64 off, u64 n)
 	for (u64 line = off / LINE; line * LINE < off + n && pm.nr_poison < MAX_POISON; line++)
 		pm.poison[pm.nr_poison++] = line;
 	pm.was_poisoned = true;
+}
+
+void pmem_model_set_store_heals(bool heals)
+{
+	pm.store_heals = heals;
 }
 
 bool pmem_model_was_poisoned(void)

@@ -84,6 +84,8 @@ void pmem_model_heal(void);
 bool pmem_model_readable(const void *unused, u64 off, u64 n);
 u32 pmem_model_nr_poisoned(void);
 /* Was there any since the medium was made or loaded? */
+/* Whether a store of a whole line ends its media error; so from the start: no. */
+void pmem_model_set_store_heals(bool heals);
 bool pmem_model_was_poisoned(void);
 
 #endif

@@ -70,6 +70,7 @@ static u64 pmem_bytes(u32 segs)
 static void new_devices(void)
 {
 	pmem_model_new(pmem_bytes(sd.p->segs - sd.p->smaller));
+	pmem_model_set_store_heals(sd.p->store_heals);
 	new_disk();
 }
 
