@@ -116,6 +116,9 @@ static struct {
 	bool running;
 } world;
 
+/* As in the configuration; read by what is compiled with SHIM_ATOMIC_POINTS. */
+unsigned int sim_atomic_points;
+
 static struct task_struct *main_task;
 static void *main_sp;
 static char *stacks;			/* of all fibers, a page between any two */
@@ -875,6 +878,7 @@ enum sim_end sim_run(const struct sim_config *config, void (*first)(void *),
 	world.config = *config;
 	if (!world.config.max_points)
 		world.config.max_points = U64_MAX;
+	sim_atomic_points = config->atomic_points;
 	sim_seed(&world.random, config->seed);
 	world.cut_at = config->cut_after ?: U64_MAX;
 	plan_switch();

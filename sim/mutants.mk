@@ -31,7 +31,7 @@ mutant-base: sim-programs
 	@$(F)/corpus $(S)/seeds
 
 mutant:
-	@$(CC) $(SIM_CFLAGS) -w -c -o $(MUTANT)/changed.o $(MUTANT)/kernel/$(CHANGED)
+	@$(CC) $(SIM_CFLAGS) $(SIM_POINTS) -w -c -o $(MUTANT)/changed.o $(MUTANT)/kernel/$(CHANGED)
 	@$(call sim_world,$(MUTANT)/world.o,$(MUTANT)/changed.o \
 		$(filter-out $(S)/obj/$(SIM_KERNEL)/$(CHANGED:.c=.o),\
 		$(SIM_WORLD_SRCS:%.c=$(S)/obj/%.o)))

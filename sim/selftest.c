@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Does the back end of one thread, with its models, find the mistakes that it looks for? */
+#define SHIM_ATOMIC_POINTS
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -126,6 +127,24 @@ static void store_heals(void)
 		sim_fail("not healed");
 }
 
+/* As configured: what is atomic is a point, a plain marked load is none. */
+static void atomics_are_points(void)
+{
+	atomic_t v = ATOMIC_INIT(1);
+	unsigned long bits = 0;
+	u64 before = sim_points();
+
+	atomic_inc(&v);
+	atomic_dec_and_test(&v);
+	set_bit(3, &bits);
+	smp_store_release(&bits, 0);
+	if (sim_points() != before + 4)
+		sim_fail("%llu points", sim_points() - before);
+	READ_ONCE(bits);
+	if (sim_points() != before + 4)
+		sim_fail("a load is a point");
+}
+
 static const struct {
 	const char *name;
 	void (*fn)(void);
@@ -141,6 +160,7 @@ static const struct {
 	{ "plain store", plain_store, FAULTS },
 	{ "store of a bad line", store_does_not_heal, NULL },
 	{ "store that heals", store_heals, NULL },
+	{ "atomics are points", atomics_are_points, NULL },
 };
 
 static void run_case(void *arg)
@@ -153,7 +173,9 @@ static void run_case(void *arg)
 
 static enum sim_end run(unsigned int nr)
 {
-	const struct sim_config config = { .seed = nr, .cpus = 2, .switch_mean = 5 };
+	const struct sim_config config = {
+		.seed = nr, .cpus = 2, .switch_mean = 5, .atomic_points = 1,
+	};
 	void (*fn)(void) = cases[nr].fn;
 
 	log_text[0] = '\0';

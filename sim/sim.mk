@@ -20,6 +20,10 @@ $(S)/obj/%.o: %.c | deps-build
 	@mkdir -p $(@D)
 	@$(CC) $(SIM_CFLAGS) -MMD -c -o $@ $<
 
+# Atomic operations of the engine are points.
+SIM_POINTS := -DSHIM_ATOMIC_POINTS
+$(patsubst %.c,$(S)/obj/%.o,$(wildcard $(SIM_KERNEL)/*.c)): SIM_OPT += $(SIM_POINTS)
+
 # $(1): what is made, $(2): of which objects. All variables of the engine and the shim
 # are in two sections, which a world resets.
 sim_world = $(LD) -r -o $(1).tmp $(2) && objcopy --rename-section \

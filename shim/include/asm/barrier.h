@@ -31,9 +31,11 @@ extern int shim_fence_word;
 #define smp_mb__before_atomic() smp_mb()
 #define smp_mb__after_atomic() smp_mb()
 #define smp_mb__after_spinlock() smp_mb()
-#define smp_load_acquire(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define smp_load_acquire(p) \
+	(shim_atomic_point(1), __atomic_load_n(p, __ATOMIC_ACQUIRE))
 #define smp_store_release(p, v) \
-	__atomic_store_n(p, (__typeof__(*(p)))(v), __ATOMIC_RELEASE)
+	(shim_atomic_point(1), \
+	 __atomic_store_n(p, (__typeof__(*(p)))(v), __ATOMIC_RELEASE))
 #define smp_store_mb(var, value)					\
 do {									\
 	WRITE_ONCE(var, value);						\

@@ -17,6 +17,7 @@ static inline val pfx##_read(const type *v)				\
 }									\
 static inline val pfx##_read_acquire(const type *v)			\
 {									\
+	shim_atomic_point(1);						\
 	return __atomic_load_n(&v->counter, __ATOMIC_ACQUIRE);		\
 }									\
 static inline void pfx##_set(type *v, val i)				\
@@ -25,54 +26,66 @@ static inline void pfx##_set(type *v, val i)				\
 }									\
 static inline void pfx##_set_release(type *v, val i)			\
 {									\
+	shim_atomic_point(1);						\
 	__atomic_store_n(&v->counter, i, __ATOMIC_RELEASE);		\
 }									\
 static inline void pfx##_add(val i, type *v)				\
 {									\
+	shim_atomic_point(1);						\
 	__atomic_fetch_add(&v->counter, i, __ATOMIC_RELAXED);		\
 }									\
 static inline void pfx##_sub(val i, type *v)				\
 {									\
+	shim_atomic_point(1);						\
 	__atomic_fetch_sub(&v->counter, i, __ATOMIC_RELAXED);		\
 }									\
 static inline void pfx##_inc(type *v) { pfx##_add(1, v); }		\
 static inline void pfx##_dec(type *v) { pfx##_sub(1, v); }		\
 static inline void pfx##_and(val i, type *v)				\
 {									\
+	shim_atomic_point(1);						\
 	__atomic_fetch_and(&v->counter, i, __ATOMIC_RELAXED);		\
 }									\
 static inline void pfx##_or(val i, type *v)				\
 {									\
+	shim_atomic_point(1);						\
 	__atomic_fetch_or(&v->counter, i, __ATOMIC_RELAXED);		\
 }									\
 static inline val pfx##_fetch_add(val i, type *v)			\
 {									\
+	shim_atomic_point(1);						\
 	return __atomic_fetch_add(&v->counter, i, __ATOMIC_SEQ_CST);	\
 }									\
 static inline val pfx##_fetch_add_relaxed(val i, type *v)		\
 {									\
+	shim_atomic_point(1);						\
 	return __atomic_fetch_add(&v->counter, i, __ATOMIC_RELAXED);	\
 }									\
 static inline val pfx##_fetch_sub(val i, type *v)			\
 {									\
+	shim_atomic_point(1);						\
 	return __atomic_fetch_sub(&v->counter, i, __ATOMIC_SEQ_CST);	\
 }									\
 static inline val pfx##_fetch_inc(type *v) { return pfx##_fetch_add(1, v); } \
 static inline val pfx##_fetch_dec(type *v) { return pfx##_fetch_sub(1, v); } \
 static inline val pfx##_fetch_or(val i, type *v)			\
 {									\
+	shim_atomic_point(1);						\
 	return __atomic_fetch_or(&v->counter, i, __ATOMIC_SEQ_CST);	\
 }									\
 static inline val pfx##_fetch_and(val i, type *v)			\
 {									\
+	shim_atomic_point(1);						\
 	return __atomic_fetch_and(&v->counter, i, __ATOMIC_SEQ_CST);	\
 }									\
 static inline val pfx##_add_return(val i, type *v)			\
 {									\
+	shim_atomic_point(1);						\
 	return __atomic_add_fetch(&v->counter, i, __ATOMIC_SEQ_CST);	\
 }									\
 static inline val pfx##_sub_return(val i, type *v)			\
 {									\
+	shim_atomic_point(1);						\
 	return __atomic_sub_fetch(&v->counter, i, __ATOMIC_SEQ_CST);	\
 }									\
 static inline val pfx##_inc_return(type *v)				\
@@ -101,10 +114,12 @@ static inline bool pfx##_add_negative(val i, type *v)			\
 }									\
 static inline val pfx##_xchg(type *v, val i)				\
 {									\
+	shim_atomic_point(1);						\
 	return __atomic_exchange_n(&v->counter, i, __ATOMIC_SEQ_CST);	\
 }									\
 static inline bool pfx##_try_cmpxchg(type *v, val *old, val new_)	\
 {									\
+	shim_atomic_point(1);						\
 	return __atomic_compare_exchange_n(&v->counter, old, new_, false, \
 				__ATOMIC_SEQ_CST, __ATOMIC_RELAXED);	\
 }									\
@@ -151,20 +166,24 @@ shim_atomic_ops(atomic_long, atomic_long_t, s64)
 #define ATOMIC64_INIT(i) { (i) }
 #define ATOMIC_LONG_INIT(i) { (i) }
 
-#define xchg(ptr, v) \
-	__atomic_exchange_n(ptr, (__typeof__(*(ptr)))(v), __ATOMIC_SEQ_CST)
-#define xchg_relaxed(ptr, v) \
-	__atomic_exchange_n(ptr, (__typeof__(*(ptr)))(v), __ATOMIC_RELAXED)
+#define xchg(ptr, v)							\
+	(shim_atomic_point(1),						\
+	 __atomic_exchange_n(ptr, (__typeof__(*(ptr)))(v), __ATOMIC_SEQ_CST))
+#define xchg_relaxed(ptr, v)						\
+	(shim_atomic_point(1),						\
+	 __atomic_exchange_n(ptr, (__typeof__(*(ptr)))(v), __ATOMIC_RELAXED))
 #define cmpxchg(ptr, old, new_)						\
 ({									\
 	__typeof__(*(ptr)) __cx_old = (old);				\
+	shim_atomic_point(1);						\
 	__atomic_compare_exchange_n(ptr, &__cx_old, new_, false,	\
 				    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED); \
 	__cx_old;							\
 })
 #define cmpxchg64(ptr, old, new_) cmpxchg(ptr, old, new_)
 #define try_cmpxchg(ptr, oldp, new_)					\
-	__atomic_compare_exchange_n(ptr, oldp, new_, false,		\
-				    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)
+	(shim_atomic_point(1),						\
+	 __atomic_compare_exchange_n(ptr, oldp, new_, false,		\
+				     __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
 
 #endif

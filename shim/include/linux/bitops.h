@@ -8,11 +8,13 @@
 
 static inline void set_bit(unsigned long nr, volatile unsigned long *addr)
 {
+	shim_atomic_point(1);
 	__atomic_fetch_or(addr + BIT_WORD(nr), BIT_MASK(nr), __ATOMIC_RELAXED);
 }
 
 static inline void clear_bit(unsigned long nr, volatile unsigned long *addr)
 {
+	shim_atomic_point(1);
 	__atomic_fetch_and(addr + BIT_WORD(nr), ~BIT_MASK(nr),
 			   __ATOMIC_RELAXED);
 }
@@ -20,12 +22,14 @@ static inline void clear_bit(unsigned long nr, volatile unsigned long *addr)
 static inline void clear_bit_unlock(unsigned long nr,
 				    volatile unsigned long *addr)
 {
+	shim_atomic_point(1);
 	__atomic_fetch_and(addr + BIT_WORD(nr), ~BIT_MASK(nr),
 			   __ATOMIC_RELEASE);
 }
 
 static inline void change_bit(unsigned long nr, volatile unsigned long *addr)
 {
+	shim_atomic_point(1);
 	__atomic_fetch_xor(addr + BIT_WORD(nr), BIT_MASK(nr),
 			   __ATOMIC_RELAXED);
 }
@@ -40,6 +44,7 @@ static inline bool test_bit(unsigned long nr,
 static inline bool test_bit_acquire(unsigned long nr,
 				    const volatile unsigned long *addr)
 {
+	shim_atomic_point(1);
 	return __atomic_load_n(addr + BIT_WORD(nr), __ATOMIC_ACQUIRE) &
 	       BIT_MASK(nr);
 }
@@ -47,6 +52,7 @@ static inline bool test_bit_acquire(unsigned long nr,
 static inline bool test_and_set_bit(unsigned long nr,
 				    volatile unsigned long *addr)
 {
+	shim_atomic_point(1);
 	return __atomic_fetch_or(addr + BIT_WORD(nr), BIT_MASK(nr),
 				 __ATOMIC_SEQ_CST) & BIT_MASK(nr);
 }
@@ -54,6 +60,7 @@ static inline bool test_and_set_bit(unsigned long nr,
 static inline bool test_and_clear_bit(unsigned long nr,
 				      volatile unsigned long *addr)
 {
+	shim_atomic_point(1);
 	return __atomic_fetch_and(addr + BIT_WORD(nr), ~BIT_MASK(nr),
 				  __ATOMIC_SEQ_CST) & BIT_MASK(nr);
 }
@@ -61,6 +68,7 @@ static inline bool test_and_clear_bit(unsigned long nr,
 static inline bool test_and_set_bit_lock(unsigned long nr,
 					 volatile unsigned long *addr)
 {
+	shim_atomic_point(1);
 	return __atomic_fetch_or(addr + BIT_WORD(nr), BIT_MASK(nr),
 				 __ATOMIC_ACQUIRE) & BIT_MASK(nr);
 }

@@ -55,12 +55,28 @@
 #define barrier() __asm__ __volatile__("" : : : "memory")
 
 /*
+ * Where another CPU may come in between: before an atomic operation that changes
+ * something, an acquire or a release (1), or a marked load or store (2).  What is
+ * compiled with SHIM_ATOMIC_POINTS has points there, if the world wants them.
+ */
+#ifdef SHIM_ATOMIC_POINTS
+extern unsigned int sim_atomic_points;
+void sim_point(void);
+#define shim_atomic_point(kind) \
+	(unlikely((kind) <= sim_atomic_points) ? sim_point() : (void)0)
+#else
+#define shim_atomic_point(kind) ((void)0)
+#endif
+
+/*
  * Relaxed atomics rather than volatile, so that ThreadSanitizer takes a
  * marked access for what it is.
  */
-#define READ_ONCE(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define READ_ONCE(x) \
+	(shim_atomic_point(2), __atomic_load_n(&(x), __ATOMIC_RELAXED))
 #define WRITE_ONCE(x, v) \
-	__atomic_store_n(&(x), (__typeof__(x))(v), __ATOMIC_RELAXED)
+	(shim_atomic_point(2), \
+	 __atomic_store_n(&(x), (__typeof__(x))(v), __ATOMIC_RELAXED))
 #define data_race(expr) ({ (expr); })
 
 #define __same_type(a, b) \

@@ -38,6 +38,8 @@ static inline bool sim_chance(struct sim_random *r, u32 of_1024)
  *		 until they wait, and then the one that waits longest does
  * @jump_of_1024: how often, at a switch, the clock goes on to the next deadline
  * @hops: whoever has been kept on a CPU goes to another one when that ends
+ * @atomic_points: 1: atomic operations are points as well, 2: and READ_ONCE() and
+ *		   WRITE_ONCE() are; in what is compiled with SHIM_ATOMIC_POINTS
  * @alloc_fail_of_1024: how many allocations fail
  * @cut_after: points until the world is left; 0: never
  * @max_points: more of them are a hang
@@ -48,6 +50,7 @@ struct sim_config {
 	u32 switch_mean;
 	u32 jump_of_1024;
 	bool hops;
+	u32 atomic_points;
 	u32 alloc_fail_of_1024;
 	u64 cut_after;
 	u64 max_points;
