@@ -320,14 +320,30 @@ static struct fiber *oldest(u64 set)
 	return old;
 }
 
+static void (*idle_fn)(u64 from_ns, u64 to_ns);
+
+void sim_set_idle(void (*fn)(u64 from_ns, u64 to_ns))
+{
+	idle_fn = fn;
+}
+
+static void wait_for_clock(void)
+{
+	u64 before = world.now_ns;
+
+	if (!jump())
+		deadlock();
+	if (idle_fn && world.now_ns > before)
+		idle_fn(before, world.now_ns);
+}
+
 static struct fiber *pick(void)
 {
 	u64 set, r;
 	int turn;
 
 	while (!world.runnable)
-		if (!jump())
-			deadlock();
+		wait_for_clock();
 	set = world.runnable;
 	if (!world.config.switch_mean)
 		return oldest(set);

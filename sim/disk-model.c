@@ -299,6 +299,11 @@ u64 disk_model_failed(void)
 	return disk.failed;
 }
 
+bool disk_model_busy(void)
+{
+	return disk.nr;
+}
+
 /* Power */
 
 static size_t window_bytes(void)

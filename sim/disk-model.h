@@ -51,6 +51,8 @@ void disk_model_set_gone(bool gone);
 void disk_model_set_bad(sector_t sector, u32 sectors);
 /* Did any request fail since disk_model_new()? */
 u64 disk_model_failed(void);
+/* Is a request with the disk? */
+bool disk_model_busy(void);
 
 /* As for persistent memory. */
 void disk_model_off(void);

@@ -34,6 +34,9 @@
 #define LATE_POINTS 300000
 #define RUBBISH 0xa5
 #define RUBBISH_BYTES 64
+/* Nobody waits so long while all is idle, unless the disk has failed not long ago. */
+#define STALL_NS (100 * NSEC_PER_MSEC)
+#define RETRIED_NS (60 * NSEC_PER_SEC)
 
 struct op {
 	struct submitter *submitter;
@@ -48,6 +51,7 @@ struct op {
 	u64 disk_failed;	/* by then */
 	unsigned long begun;	/* jiffies */
 	u64 begun_at;		/* points */
+	u64 idle_ns;		/* so long nobody did anything meanwhile */
 	bool scribbled;
 	bool busy;
 	u8 *buf;
@@ -84,6 +88,8 @@ static struct {
 	bool gone;
 	struct task_struct *attacher;	/* while it resumes */
 	bool others;		/* another task has passed a moment since */
+	u64 failed;		/* by the disk, when it was last looked at */
+	u64 retried_ns;		/* by then a failure is not felt any more */
 	char error[1000];
 	char log[8192];
 	size_t log_bytes;
@@ -520,6 +526,7 @@ static void submit_op(struct submitter *sub, struct op *op)
 	op->begin = oracle_now();
 	op->begun = jiffies;
 	op->begun_at = sim_points();
+	op->idle_ns = 0;
 	op->disk_failed = disk_model_failed();
 	check_buffer(op);
 	if (op_is_write(op->flags) && op->sectors) {
@@ -599,6 +606,33 @@ static void join_submitters(void)
 	run.changer.stop = true;
 	wake_up(&run.changer.wait);
 	shim_join(run.changer.task);
+}
+
+/*
+ * A wake-up that is lost must not be made good by a timer. All are idle, the disk has
+ * nothing to do: what request is under way then, waits for the timer that is next. That
+ * is right after an error only, which is tried again later: of the disk, of memory.
+ */
+static void check_stalls(u64 from_ns, u64 to_ns)
+{
+	if (disk_model_failed() != run.failed) {
+		run.failed = disk_model_failed();
+		run.retried_ns = from_ns + RETRIED_NS;
+	}
+	if (disk_model_busy() || from_ns < run.retried_ns || params()->alloc_fail)
+		return;
+	for (u32 i = 0; i < MAX_SUBMITTERS * MAX_DEPTH; i++) {
+		struct op *op = &run.submitter[i / MAX_DEPTH].op[i % MAX_DEPTH];
+
+		if (!op->busy)
+			continue;
+		op->idle_ns += to_ns - from_ns;
+		if (op->idle_ns > STALL_NS)
+			sim_fail("a %s of %u sectors at %llu waits for a timer",
+				 !op->sectors ? "flush" :
+				 op_is_write(op->flags) ? "write" : "read",
+				 op->sectors, (unsigned long long)op->sector);
+	}
 }
 
 /* What else may happen */
@@ -976,7 +1010,10 @@ bool session_run(struct session *s, const struct sim_config *config, enum sim_en
 	s->refused = false;
 	s->ops = 0;
 	sim_seed(&run.random, s->seed);
+	run.failed = disk_model_failed();
+	sim_set_idle(s->script ? NULL : check_stalls);
 	*end = sim_run(config, first_task, NULL);
+	sim_set_idle(NULL);
 	if (*end != SIM_FAILED && shim_warnings()) {
 		snprintf(run.error, sizeof(run.error), "%u warnings", shim_warnings());
 		return false;

@@ -87,6 +87,11 @@ void sim_point(void);
  */
 void sim_moment(void);
 void sim_set_moment(void (*fn)(void));
+/*
+ * Nobody can run, and the clock is about to go on to the next deadline. The host is
+ * told, if it wants to know: it may call sim_fail().
+ */
+void sim_set_idle(void (*fn)(u64 from_ns, u64 to_ns));
 /* Does the task hold a spinlock? */
 bool sim_spinlock_held(void);
 /* Prints what each task waits for. */
