@@ -633,7 +633,7 @@ void port_random(void *buf, size_t len)
  * behind a header.  What is freed is filled with a pattern and waits in a ring
  * before it may be used again.  When it is, and at the world's end, all of it has
  * to be as it was filled, so that who uses it still is found.  Of an object longer
- * than 4 KiB this is so for its first and last 2 KiB.
+ * than 1 KiB this is so for its first and last 512 bytes.
  */
 
 #define ARENA_AT ((char *)0x200000000000ULL)
@@ -643,7 +643,7 @@ void port_random(void *buf, size_t len)
 #define FRESH_BYTE 0xa5
 #define FREED_BYTE 0x6b
 #define FREED_WORD 0x6b6b6b6b6b6b6b6bULL
-#define FILL_BYTES 2048
+#define FILL_BYTES 512
 #define FRESH_BYTES 128		/* so much of a new object has a pattern */
 
 struct block {

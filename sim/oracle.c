@@ -70,6 +70,7 @@ static struct {
 	u32 sectors;
 	u32 block;
 	u64 now;
+	u64 mix[WORDS];		/* what word i differs by from the first */
 	struct write write[MAX_WRITES];
 	u32 nr_writes;
 	struct entry entry[MAX_ENTRIES];
@@ -111,6 +112,8 @@ void oracle_new(u64 first_sector, u32 sectors)
 	o.sectors = sectors;
 	o.block = 1;
 	o.now = 1;
+	for (u32 i = 0; i < WORDS; i++)
+		o.mix[i] = i * MIX;
 	o.nr_entries = 0;
 	o.nr_open = 0;
 	o.nr_writes = 1;
@@ -199,22 +202,29 @@ void oracle_fill(void *buf, u32 write, u64 sector, u32 sectors)
 
 static bool is_zero(const u64 *p)
 {
-	u64 any = 0;
+	static const u64 zeroes[WORDS];
+
+	return !memcmp(p, zeroes, sizeof(zeroes));
+}
+
+/* Do all words of a sector follow from the first? A third of a seed's time is spent here. */
+__attribute__((target_clones("avx2", "default")))
+static bool is_whole(const u64 *p)
+{
+	u64 first = p[0], wrong = 0;
 
 	for (u32 i = 0; i < WORDS; i++)
-		any |= p[i];
-	return !any;
+		wrong |= p[i] ^ first ^ o.mix[i];
+	return !wrong;
 }
 
 /* The number of the write that a sector's content is of; NONE: it is of none. */
 static u32 content_of(const void *buf, u64 sector)
 {
 	const u64 *p = buf;
-	u64 word = p[0], wrong = 0;
+	u64 word = p[0];
 
-	for (u32 i = 0; i < WORDS; i++)
-		wrong |= p[i] ^ word ^ (i * MIX);
-	if (!wrong && (u32)word == (u32)sector && word >> 32 && word >> 32 < o.nr_writes)
+	if ((u32)word == (u32)sector && word >> 32 && word >> 32 < o.nr_writes && is_whole(p))
 		return word >> 32;
 	return is_zero(p) ? 0 : NONE;
 }

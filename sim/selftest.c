@@ -57,7 +57,7 @@ static void late_write_to_small(void)
 
 static void late_write_to_page(void)
 {
-	late_write(4096, 2222, true);
+	late_write(4096, 3700, true);
 }
 
 static void late_write_to_long(void)
@@ -152,7 +152,7 @@ static const struct {
 } cases[] = {
 	{ "nothing wrong", nothing_wrong, NULL },
 	{ "late write, small", late_write_to_small, "after it was freed (40 bytes, at byte 39)" },
-	{ "late write, page", late_write_to_page, "after it was freed (4096 bytes, at byte 2222)" },
+	{ "late write, page", late_write_to_page, "after it was freed (4096 bytes, at byte 3700)" },
 	{ "late write, long", late_write_to_long, "after it was freed (60000 bytes, at byte 59999)" },
 	{ "late write, at the end", late_write_at_end, "after it was freed (1000 bytes, at byte 500)" },
 	{ "late write, pool", late_write_to_pool, "element of a mempool was written to" },
