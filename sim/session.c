@@ -18,6 +18,7 @@
 #include "checker.h"
 #include "disk-model.h"
 #include "oracle.h"
+#include "pcache.h"
 #include "pmem-model.h"
 #include "session.h"
 
@@ -86,6 +87,7 @@ static struct {
 	bool looked;
 	bool known[DISK_MAX_SECTORS];	/* of what was looked at */
 	bool gone;
+	char table[300];	/* as it was printed, for the next attach; empty: our own */
 	struct task_struct *attacher;	/* while it resumes */
 	bool others;		/* another task has passed a moment since */
 	u64 failed;		/* by the disk, when it was last looked at */
@@ -219,7 +221,10 @@ static int try_attach(bool force, u32 fail_of_1024, char *error, size_t bytes)
 	char line[300];
 	int r;
 
-	table_line(line, sizeof(line), force);
+	if (run.table[0])
+		strcpy(line, run.table);
+	else
+		table_line(line, sizeof(line), force);
 	error[0] = '\0';
 	/* The host's own must not fail. */
 	sim_set_alloc_failures(0);
@@ -277,12 +282,80 @@ static void suspend(bool noflush)
 		oracle_flush_end(begin);
 }
 
+/* Removing does what suspending does, where that was not done before. */
 static void detach(void)
 {
-	suspend(false);
+	u64 begin = oracle_now();
+
+	if (run.s->script || below(2))
+		suspend(false);
 	if (dm_host_remove(run.md))
 		sim_fail("the device cannot be removed");
 	run.md = NULL;
+	if (!media_errors())
+		oracle_flush_end(begin);
+}
+
+static void table_of(char *line, size_t bytes)
+{
+	if (dm_host_status(run.md, STATUSTYPE_TABLE, 0, line, bytes))
+		sim_fail("the table does not fit");
+}
+
+/* The table that is printed is taken back, and is then printed again as it was. */
+static bool reattach(void)
+{
+	char now[sizeof(run.table)];
+	bool attached;
+
+	table_of(run.table, sizeof(run.table));
+	detach();
+	attached = attach_with(false);
+	if (attached) {
+		table_of(now, sizeof(now));
+		if (strcmp(now, run.table))
+			sim_fail("the table was %s, is %s", run.table, now);
+	}
+	run.table[0] = '\0';
+	return attached;
+}
+
+struct position {
+	unsigned int seg, off;
+};
+
+static void check_position(const struct position *at, u32 segs, const char *line)
+{
+	if (at->seg >= segs || at->off > PCACHE_DATA_BYTES - PCACHE_LAST_BYTES ||
+	    at->off % 8)
+		sim_fail("a position is out of bounds: %s", line);
+}
+
+/* Nine words as Linux's own has them, then ours. @quiet: no counter moves. */
+static void check_status(bool quiet)
+{
+	unsigned int super, seg_total, segs, used, gc, flags;
+	unsigned long long dirty, cached;
+	struct position at[3];
+	char line[600], mode[20], state[8], check[16];
+
+	if (dm_host_status(run.md, STATUSTYPE_INFO, 0, line, sizeof(line)))
+		sim_fail("the status does not fit");
+	if (sscanf(line, "0 %*u pcache %x %u %u %u %u %x %u:%u %u:%u %u:%u %19s %7s %15s %llu %llu",
+		   &super, &seg_total, &segs, &used, &gc, &flags, &at[0].seg, &at[0].off,
+		   &at[1].seg, &at[1].off, &at[2].seg, &at[2].off, mode, state, check, &dirty,
+		   &cached) != 17)
+		sim_fail("the status lacks words: %s", line);
+	for (u32 i = 0; i < ARRAY_SIZE(at); i++)
+		check_position(&at[i], segs, line);
+	if (super || seg_total > (pmem_model_bytes() - PCACHE_SEGS_OFF) / PCACHE_SEG_BYTES ||
+	    segs != seg_total || used > segs || gc > 90 ||
+	    strcmp(mode, "writeback"))
+		sim_fail("the status is not right: %s", line);
+	if (!media_errors() && (strcmp(state, run.s->read_only ? "ro" : "rw") || strcmp(check, "-")))
+		sim_fail("the status has another state: %s", line);
+	if (quiet && (dirty > cached || cached > params()->sectors))
+		sim_fail("the status has more dirty or cached sectors than there are: %s", line);
 }
 
 /* Looking at what is there */
@@ -669,7 +742,7 @@ static void send_some(void)
 		send("stats");
 		break;
 	case 3:
-		dm_host_status(run.md, STATUSTYPE_INFO, 0, (char *)whole, sizeof(whole));
+		check_status(false);
 		break;
 	case 4:
 		send("flush_on_suspend");
@@ -682,14 +755,64 @@ static void send_some(void)
 	}
 }
 
+struct flush_message {
+	struct task_struct *task;
+	int r;
+};
+
+static void flush_task(void *arg)
+{
+	struct flush_message *m = arg;
+	char result[100];
+
+	m->r = dm_host_message(run.md, "flush", result, sizeof(result));
+}
+
+static void start_flush(struct flush_message *m)
+{
+	m->task = shim_spawn("flush", flush_task, m);
+}
+
+/* @may_be, @or: errors that are right. */
+static void join_flush(struct flush_message *m, int may_be, int or)
+{
+	shim_join(m->task);
+	if (m->r && m->r != may_be && m->r != or && !media_errors() &&
+	    !(m->r == -ENOMEM && params()->alloc_fail))
+		sim_fail("message flush from another task: %d", m->r);
+}
+
+/* While the disk is gone nothing else ends it. */
+static void interrupt_flush(void)
+{
+	struct flush_message m;
+
+	start_flush(&m);
+	msleep(1 + below(3000));
+	shim_signal(m.task, true);
+	join_flush(&m, -EINTR, 0);
+}
+
 static void suspend_and_resume(void)
 {
+	struct flush_message m = { };
+	char result[100];
 	int r;
 
+	/* It may come while all is being stopped, or too late. */
+	if (below(2)) {
+		set_disk_errors(params()->read_errors, 0, 0);
+		start_flush(&m);
+	}
 	suspend(below(2));
+	if (below(2) && dm_host_message(run.md, below(2) ? "flush" : "gc_percent 50", result,
+					sizeof(result)) != -EINVAL)
+		sim_fail("a message was taken while suspended");
 	r = dm_host_resume(run.md);
 	if (r)
 		sim_fail("resume: %d", r);
+	if (m.task)
+		join_flush(&m, -EINVAL, -EIO);
 }
 
 /* It goes, or some of it can't be read or written any more, for a while. */
@@ -721,6 +844,8 @@ static bool work_once(void)
 	start_submitters();
 	if (chance(p->messages))
 		send_some();
+	if (chance(p->messages) && run.gone)
+		interrupt_flush();
 	if (chance(p->suspends) && !run.gone)
 		suspend_and_resume();
 	/*
@@ -736,9 +861,9 @@ static bool work_once(void)
 	set_disk_errors(p->read_errors, p->write_errors, p->flush_errors);
 	if (chance(p->gone))
 		break_disk();
-	if (chance(p->detaches) && !run.gone) {
-		detach();
-		if (!attach())
+	/* Also while it is gone: what is dirty stays in the cache. */
+	if (chance(p->detaches)) {
+		if (!reattach())
 			return false;
 	}
 	return true;
@@ -907,6 +1032,7 @@ static void check_quiet(void)
 	if (shim_scheduled())
 		sim_fail("%u timers or works are scheduled when all is quiet", shim_scheduled());
 	check_medium(pmem_model_view(), CHECKER_RUNNING, "when all is quiet");
+	check_status(true);
 	set_disk_errors(p->read_errors, p->write_errors, p->flush_errors);
 }
 
