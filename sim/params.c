@@ -147,6 +147,7 @@ void sim_params_draw(struct sim_params *p, u64 seed)
 	DRAW(data_crc, 0, 0, 1);
 	DRAW(fast, 0, 0, 1);
 	DRAW(gc_percent, 70, 70, 0, 30, 90);
+	DRAW(gc_kept, 0, 1);
 	SELDOM(cut_early, 3, 500);
 	SELDOM(end_clean, 3, 600);
 	DRAW(pmem_cut, PMEM_CUTS, PMEM_CUTS, PMEM_CUT_WORDS, PMEM_CUT_NONE, PMEM_CUT_ALL);
@@ -183,6 +184,9 @@ void sim_params_fit(struct sim_params *p)
 	p->depth = clamp(p->depth, 1U, 4U);
 	p->rounds = max(p->rounds, 1U);
 	p->variants = max(p->variants, 1U);
+	/* What is formatted anew keeps nothing. */
+	if (p->force || p->old || p->smaller)
+		p->gc_kept = 0;
 	/* A line that stays bad may keep its segment for ever, and 8 are needed. */
 	if (p->segs < 8 + p->smaller + p->poison * p->rounds)
 		p->store_heals = 1;

@@ -35,6 +35,7 @@
 	X(data_crc, 0, "data_crc true")					\
 	X(fast, 0, "writeback_order fast")				\
 	X(gc_percent, 70, "gc_percent")					\
+	X(gc_kept, 0, "the table seldom names gc_percent, the medium keeps it")	\
 	X(messages, 0, "of 1024 pauses have a message")			\
 	X(suspends, 0, "of 1024 pauses have a suspend")			\
 	X(detaches, 0, "of 1024 pauses have a detach and an attach")	\

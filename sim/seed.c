@@ -29,6 +29,7 @@ static struct {
 	struct sim_random moments;
 	struct verdict verdict;
 	bool crashed;
+	struct kept_value gc_percent;
 	bool old_left;		/* no session has begun on a new cache yet */
 	bool force;
 	u32 nr_sessions;
@@ -97,11 +98,13 @@ static bool run_session(enum kind kind, bool clean, u64 cut_after, enum sim_end 
 		.atomic_points = sd.p->atomics,
 		.cut_after = cut_after, .max_points = 30000000,
 	};
+	struct kept_value gc_percent = sd.gc_percent;
 	struct session s = {
 		.p = sd.p, .seed = sim_next(&sd.random), .crashed = sd.crashed,
 		.expected = sd.verdict.expected, .known = sd.verdict.known, .only_look = kind != WORK,
 		.read_only = kind == LOOK_READ_ONLY,
 		.clean = clean, .force = sd.force, .trace = sd.trace,
+		.gc_percent = sd.p->gc_kept ? &gc_percent : NULL,
 	};
 	bool ok;
 
@@ -111,6 +114,9 @@ static bool run_session(enum kind kind, bool clean, u64 cut_after, enum sim_end 
 			kind == LOOK ? ", only to look" : kind ? ", read-only" : "",
 			clean ? ", ends with a detach" : "");
 	ok = session_run(&s, &config, end);
+	/* Of what one power cut may leave, each may have kept another one. */
+	if (kind == WORK)
+		sd.gc_percent = gc_percent;
 	sd.stats->sessions++;
 	sd.stats->ops += s.ops;
 	if (!ok) {
@@ -269,6 +275,7 @@ bool seed_run(const struct sim_params *p, u64 seed, bool trace,
 	sd.nr_sessions = 0;
 	sd.over = false;
 	sd.old_left = sd.force = false;
+	sd.gc_percent = (struct kept_value) { .nr = 1, .may_be = { PCACHE_GC_PERCENT_DEFAULT } };
 	memset(&sd.verdict, 0, sizeof(sd.verdict));
 	sd.error[0] = '\0';
 	sim_seed(&sd.random, seed);

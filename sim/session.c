@@ -133,15 +133,92 @@ static bool disk_errors(u64 since)
 
 /* Attaching */
 
+/* From now on the medium may keep this; when it is said to be so, it does. */
+static void begin_gc_percent(u32 percent)
+{
+	struct kept_value *v = run.s->gc_percent;
+
+	if (!v)
+		return;
+	if (v->nr == KEPT_VALUES)
+		sim_fail("gc_percent may be too much");
+	v->may_be[v->nr++] = percent;
+}
+
+static void end_gc_percent(u32 percent)
+{
+	if (run.s->gc_percent)
+		*run.s->gc_percent = (struct kept_value) { .nr = 1, .may_be = { percent } };
+}
+
+static void check_gc_percent(u32 percent)
+{
+	const struct kept_value *v = run.s->gc_percent;
+	bool known = !v || media_errors();
+
+	for (u32 i = 0; !known && i < v->nr; i++)
+		known = v->may_be[i] == percent;
+	if (!known)
+		sim_fail("gc_percent is %u, the medium was to keep %u", percent, v->may_be[0]);
+	end_gc_percent(percent);
+}
+
 static void table_line(char *line, size_t bytes, bool force)
 {
 	const struct sim_params *p = params();
+	char gc[30] = "";
 
-	snprintf(line, bytes,
-		 "0 %llu pcache pmem0 vda %u data_crc %s gc_percent %u writeback_order %s%s",
-		 (unsigned long long)session_first_sector(p) + p->sectors, force ? 8 : 6,
-		 p->data_crc ? "true" : "false", p->gc_percent, p->fast ? "fast" : "ordered",
-		 force ? " format force" : "");
+	if (!run.s->gc_percent) {
+		snprintf(gc, sizeof(gc), " gc_percent %u", p->gc_percent);
+	} else if (!run.s->read_only && !below(4)) {
+		u32 percent = below(91);
+
+		begin_gc_percent(percent);
+		snprintf(gc, sizeof(gc), " gc_percent %u", percent);
+	}
+	snprintf(line, bytes, "0 %llu pcache pmem0 vda %u data_crc %s writeback_order %s%s%s",
+		 (unsigned long long)session_first_sector(p) + p->sectors,
+		 4 + (gc[0] ? 2 : 0) + (force ? 2 : 0), p->data_crc ? "true" : "false",
+		 p->fast ? "fast" : "ordered", gc, force ? " format force" : "");
+}
+
+struct position {
+	unsigned int seg, off;
+};
+
+static void check_position(const struct position *at, u32 segs, const char *line)
+{
+	if (at->seg >= segs || at->off > PCACHE_DATA_BYTES - PCACHE_LAST_BYTES ||
+	    at->off % 8)
+		sim_fail("a position is out of bounds: %s", line);
+}
+
+/* Nine words as Linux's own has them, then ours. @quiet: no counter moves. */
+static void check_status(bool quiet)
+{
+	unsigned int super, seg_total, segs, used, gc, flags;
+	unsigned long long dirty, cached;
+	struct position at[3];
+	char line[600], mode[20], state[8], check[16];
+
+	if (dm_host_status(run.md, STATUSTYPE_INFO, 0, line, sizeof(line)))
+		sim_fail("the status does not fit");
+	if (sscanf(line, "0 %*u pcache %x %u %u %u %u %x %u:%u %u:%u %u:%u %19s %7s %15s %llu %llu",
+		   &super, &seg_total, &segs, &used, &gc, &flags, &at[0].seg, &at[0].off,
+		   &at[1].seg, &at[1].off, &at[2].seg, &at[2].off, mode, state, check, &dirty,
+		   &cached) != 17)
+		sim_fail("the status lacks words: %s", line);
+	for (u32 i = 0; i < ARRAY_SIZE(at); i++)
+		check_position(&at[i], segs, line);
+	if (super || seg_total > (pmem_model_bytes() - PCACHE_SEGS_OFF) / PCACHE_SEG_BYTES ||
+	    segs != seg_total || used > segs || gc > 90 ||
+	    strcmp(mode, "writeback"))
+		sim_fail("the status is not right: %s", line);
+	check_gc_percent(gc);
+	if (!media_errors() && (strcmp(state, run.s->read_only ? "ro" : "rw") || strcmp(check, "-")))
+		sim_fail("the status has another state: %s", line);
+	if (quiet && (dirty > cached || cached > params()->sectors))
+		sim_fail("the status has more dirty or cached sectors than there are: %s", line);
 }
 
 /* By the rules of @state; nobody must be in the middle of storing something there. */
@@ -230,6 +307,8 @@ static int try_attach(bool force, u32 fail_of_1024, char *error, size_t bytes)
 	sim_set_alloc_failures(0);
 	run.md = dm_host_create("cache");
 	sim_set_alloc_failures(fail_of_1024);
+	if (run.s->trace)
+		fprintf(stderr, "[%8llu] table %s\n", (unsigned long long)sim_points(), line);
 	r = dm_host_load(run.md, line, run.s->read_only, error, bytes);
 	if (!r)
 		r = resume_attached();
@@ -257,8 +336,10 @@ static bool attach_with(bool force)
 			r = try_attach(false, 0, error, sizeof(error));
 		sim_set_alloc_failures(params()->alloc_fail);
 	}
-	if (!r)
+	if (!r) {
+		check_status(false);
 		return true;
+	}
 	if (!media_errors())
 		sim_fail("attaching: %d, %s", r, error);
 	run.s->refused = true;
@@ -318,44 +399,6 @@ static bool reattach(void)
 	}
 	run.table[0] = '\0';
 	return attached;
-}
-
-struct position {
-	unsigned int seg, off;
-};
-
-static void check_position(const struct position *at, u32 segs, const char *line)
-{
-	if (at->seg >= segs || at->off > PCACHE_DATA_BYTES - PCACHE_LAST_BYTES ||
-	    at->off % 8)
-		sim_fail("a position is out of bounds: %s", line);
-}
-
-/* Nine words as Linux's own has them, then ours. @quiet: no counter moves. */
-static void check_status(bool quiet)
-{
-	unsigned int super, seg_total, segs, used, gc, flags;
-	unsigned long long dirty, cached;
-	struct position at[3];
-	char line[600], mode[20], state[8], check[16];
-
-	if (dm_host_status(run.md, STATUSTYPE_INFO, 0, line, sizeof(line)))
-		sim_fail("the status does not fit");
-	if (sscanf(line, "0 %*u pcache %x %u %u %u %u %x %u:%u %u:%u %u:%u %19s %7s %15s %llu %llu",
-		   &super, &seg_total, &segs, &used, &gc, &flags, &at[0].seg, &at[0].off,
-		   &at[1].seg, &at[1].off, &at[2].seg, &at[2].off, mode, state, check, &dirty,
-		   &cached) != 17)
-		sim_fail("the status lacks words: %s", line);
-	for (u32 i = 0; i < ARRAY_SIZE(at); i++)
-		check_position(&at[i], segs, line);
-	if (super || seg_total > (pmem_model_bytes() - PCACHE_SEGS_OFF) / PCACHE_SEG_BYTES ||
-	    segs != seg_total || used > segs || gc > 90 ||
-	    strcmp(mode, "writeback"))
-		sim_fail("the status is not right: %s", line);
-	if (!media_errors() && (strcmp(state, run.s->read_only ? "ro" : "rw") || strcmp(check, "-")))
-		sim_fail("the status has another state: %s", line);
-	if (quiet && (dirty > cached || cached > params()->sectors))
-		sim_fail("the status has more dirty or cached sectors than there are: %s", line);
 }
 
 /* Looking at what is there */
@@ -710,7 +753,8 @@ static void check_stalls(u64 from_ns, u64 to_ns)
 
 /* What else may happen */
 
-static void send(const char *text)
+/* Returns whether it did what it says. */
+static bool send(const char *text)
 {
 	u64 failed = disk_model_failed();
 	char result[2048];
@@ -722,18 +766,27 @@ static void send(const char *text)
 	if (r < 0 && !media_errors() && !(r == -ENOMEM && params()->alloc_fail) &&
 	    !disk_errors(failed))
 		sim_fail("message %s: %d", text, r);
+	return r >= 0;
+}
+
+static void send_gc_percent(u32 percent)
+{
+	char text[40];
+
+	snprintf(text, sizeof(text), "gc_percent %u", percent);
+	begin_gc_percent(percent);
+	if (send(text))
+		end_gc_percent(percent);
 }
 
 static void send_some(void)
 {
-	char text[40];
 
 	/* What waits for the disk needs one that works. */
 	set_disk_errors(params()->read_errors, 0, 0);
 	switch (below(run.gone ? 4 : 7)) {
 	case 0:
-		snprintf(text, sizeof(text), "gc_percent %llu", (unsigned long long)below(91));
-		send(text);
+		send_gc_percent(below(91));
 		break;
 	case 1:
 		send("clear_stats");
@@ -940,9 +993,9 @@ static void script_write_back(void)
 
 static void script_reclaim(void)
 {
-	send("gc_percent 0");
+	send_gc_percent(0);
 	msleep(1);
-	send("gc_percent 70");
+	send_gc_percent(70);
 }
 
 static bool script_step(char letter)

@@ -5,6 +5,18 @@
 
 #include "params.h"
 
+#define KEPT_VALUES 16
+
+/**
+ * struct kept_value - an option that the medium keeps
+ * @nr: how many it may be
+ * @may_be: the one that it was said to be, then what power cuts have come between with
+ */
+struct kept_value {
+	u32 nr;
+	u32 may_be[KEPT_VALUES];
+};
+
 /**
  * struct session - what is to be done, and what was
  * @p: the seed's mixture
@@ -16,6 +28,8 @@
  * @force: with format force
  * @read_only: by a read-only table, which must not store anything
  * @clean: it ends with a detach; otherwise it goes on until the power goes
+ * @gc_percent: what the medium keeps, so that the table need not name it; NULL: it
+ *	always does
  * @before_format: called before a script's format
  * @script: operations, a letter each, instead of what the mixture says; NULL: none
  * @refused: the engine would not attach it, as it may where there are media errors
@@ -34,6 +48,7 @@ struct session {
 	bool read_only;
 	bool clean;
 	const char *script;
+	struct kept_value *gc_percent;
 	void (*before_format)(void);
 	bool refused;
 	u64 ops;
