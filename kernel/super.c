@@ -495,7 +495,8 @@ static void bind_backing(struct pcache *pc)
  *
  * The super-block is away while the rest is made, so that mainline, were it to
  * attach what a power cut leaves, would format on its own; once it is back, all
- * but cache_info is in place.
+ * but cache_info is in place. The block says "formatting" until the attach, which
+ * comes next.
  */
 void pcache_super_format(struct pcache *pc)
 {
@@ -538,10 +539,6 @@ void pcache_super_format(struct pcache *pc)
 				     FIELD_PREP(PCACHE_INFO_GC_PERCENT, pc->gc_percent));
 	su->info.tag = su->ext.tag;
 	pcache_slots_write_both(&su->info_slots, &su->info);		/* F7 */
-
-	su->ext.state = 0;
-	su->ext.info_seq = cpu_to_le32(su->info_slots.seq);
-	pcache_slots_write_both(&su->ext_slots, &su->ext);		/* F8 */
 }
 
 static __le32 info_flags(struct pcache *pc)
