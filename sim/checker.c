@@ -383,6 +383,10 @@ static void without_super(struct run *r)
 		r->c->unfinished = true;
 	} else {
 		/* A format over an older cache may leave that, before it wipes it. */
+		if (says_formatting(r) && !r->ext.unreadable &&
+		    !(r->ext.valid[0] && r->ext.valid[1] &&
+		      slots_agree(&r->ext, sizeof(struct pcache_media_ext))))
+			broken(r, "the super-block goes before both slots say \"formatting\"");
 		refused(r, says_formatting(r) || !readable(r, PCACHE_SUPER_OFF,
 								sizeof(struct pcache_media_super)),
 			"there is no super-block, and no format that may begin again");
@@ -1043,6 +1047,21 @@ static void check_attached_ext(struct run *r)
 		       r->own.seg, r->own.off, r->end.seg, r->end.off);
 }
 
+/* Between a format and the attach that follows: what the former leaves. */
+static void check_formatted(struct run *r)
+{
+	if (!r->block || !says_formatting(r) || r->c->mainline_left)
+		return;
+	for (int t = 0; t < 2; t++)
+		check_both_slots(r, &r->tail[t], sizeof(struct pcache_media_tail), tail_name[t]);
+	for (u32 i = 0; i < r->c->n_segs; i++)
+		if (mem.segs[i].gen)
+			broken(r, "segment %u has been formatted, and has generation %llu", i,
+			       mem.segs[i].gen);
+	if (r->c->nr_ksets)
+		broken(r, "%u ksets after a format", r->c->nr_ksets);
+}
+
 static void check_attached(struct run *r)
 {
 	bool just = r->state == CHECKER_ATTACHED;
@@ -1234,6 +1253,7 @@ static void run_cache(struct run *r)
 	check_dirty_tail(r);
 	check_older_key_tail(r);
 	check_stale(r);
+	check_formatted(r);
 	check_attached(r);
 	check_detached(r);
 	place_all(r);

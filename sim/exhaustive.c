@@ -16,8 +16,8 @@
  * Where these make more than MAX_IMAGES for a moment, that many are drawn, and counted.
  *
  * Time stands still within an operation unless everybody waits; the scheduler is that
- * of who has waited longest. A task goes to another CPU whenever it may, so that no later
- * fence covers by chance what has none of its own.
+ * of who has waited longest. A task goes to the next of many CPUs whenever it may, so that
+ * no later fence covers by chance what has none of its own.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -119,7 +119,7 @@ static struct {
 
 static struct stats *stats;
 static struct sim_params params = {
-	.rounds = 1, .ops = 1, .variants = 1, .cpus = 2, .submitters = 1, .depth = 1,
+	.rounds = 1, .ops = 1, .variants = 1, .cpus = 8, .submitters = 1, .depth = 1,
 	.segs = SEGS, .sectors = SECTORS, .max_sectors = 8, .align = 1, .gc_percent = 70,
 	.block = 1,
 };
