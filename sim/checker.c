@@ -957,7 +957,8 @@ static void check_older_key_tail(struct run *r)
 			const struct pcache_media_key *key = (const void *)(k.ks + 1);
 			u32 seg = le32_to_cpu(key[i].cache_seg_id);
 
-			if (seg >= r->c->n_segs || le64_to_cpu(key[i].seg_gen) != mem.segs[seg].gen)
+			if (seg >= r->c->n_segs || (!r->c->mainline_left &&
+			    le64_to_cpu(key[i].seg_gen) != mem.segs[seg].gen))
 				broken(r, "key_tail: its older slot has segment %u, given out since",
 				       seg);
 		}

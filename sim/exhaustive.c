@@ -27,6 +27,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <linux/crc32c.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
 
@@ -56,6 +57,10 @@
  * @detach: it is detached at the end
  * @fill_log: "wf" is repeated until the log is near its segment's end
  * @mainline: Linux's own then works with it
+ * @reformat: it first makes a cache of its own of it
+ * @stale: it then raises the generation of a segment that clean keys of the log name, as
+ *	it does when it has miscounted
+ * @wrapped: seqs of generations have gone from 255 to 0
  * @bad: a media error is made in dirty data
  * @data_crc: with CRCs
  * @media: the cache device
@@ -70,6 +75,9 @@ struct state {
 	bool detach;
 	bool fill_log;
 	bool mainline;
+	bool reformat;
+	bool stale;
+	bool wrapped;
 	bool bad;
 	bool data_crc;
 	u8 *media;
@@ -88,10 +96,18 @@ struct state {
 	{ .name = "nearly full", .script = "nnnnfnnnn", .data_crc = crc }, \
 	{ .name = "head at a segment's end", .script = "", .fill_log = true, .data_crc = crc }, \
 	{ .name = "log wrapped", .script =				\
-	  "nnfnnfnnfbcnnfnnfnnfbcnnfnnfnnfbcnnfnnfnnfbcWf", .data_crc = crc }, \
+	  "nnfnnfnnfbcnnfnnfnnfbcnnfnnfnnfbcnnfnnfnnfbcWf", .wrapped = true, .data_crc = crc }, \
 	{ .name = "tails far apart", .script = "nfnfnfbWfsfwfWf", .data_crc = crc }, \
 	{ .name = "after mainline", .script = "nfWf", .detach = true, .mainline = true, \
 	  .data_crc = crc },						\
+	{ .name = "formatted by mainline", .script = "nfWfb", .detach = true, .mainline = true, \
+	  .reformat = true, .data_crc = crc },				\
+	{ .name = "stale keys at key_tail", .script = "nnnnfbdWf", .detach = true, \
+	  .mainline = true, .stale = true, .data_crc = crc },		\
+	{ .name = "stale keys in the middle", .script = "nfnnnfbdWf", .detach = true, \
+	  .mainline = true, .stale = true, .data_crc = crc },		\
+	{ .name = "stale keys behind dirty ones", .script = "nnfdrf", .detach = true, \
+	  .mainline = true, .stale = true, .data_crc = crc },		\
 	{ .name = "after a cut", .script = "nfWfsf", .cut = 2, .data_crc = crc }, \
 	{ .name = "dirty data unreadable", .script = "nfWf", .detach = true, .bad = true, \
 	  .data_crc = crc }
@@ -390,6 +406,85 @@ static u64 some_dirty_line(const struct verdict *v)
 	return 0;
 }
 
+static u64 gen_off(u32 seg, u32 slot)
+{
+	return PCACHE_SEGS_OFF + (u64)seg * PCACHE_SEG_BYTES + PCACHE_SEG_GEN_OFF +
+	       slot * PCACHE_SEG_GEN_STRIDE;
+}
+
+static struct pcache_media_gen generation(u32 seg)
+{
+	const struct pcache_media_gen *g[2] = {
+		(const void *)(pmem_model_durable() + gen_off(seg, 0)),
+		(const void *)(pmem_model_durable() + gen_off(seg, 1)),
+	};
+
+	return *g[(s8)(g[1]->header.seq - g[0]->header.seq) > 0];
+}
+
+static void store_generation(u32 seg, u32 slot, u8 seq, u64 gen)
+{
+	struct pcache_media_gen g = { .header.seq = seq, .gen = cpu_to_le64(gen) };
+
+	g.header.crc = cpu_to_le32(crc32c(PCACHE_CRC_SEED, &g.header.seq, sizeof(g) - 4));
+	pmem_model_write(gen_off(seg, slot), &g, sizeof(g));
+	pmem_model_settle();
+}
+
+static void wrap_generations(void)
+{
+	for (u32 seg = 0; seg < SEGS; seg++) {
+		u64 gen = le64_to_cpu(generation(seg).gen);
+
+		if (!gen)
+			continue;
+		store_generation(seg, 0, 255, gen - 1);
+		store_generation(seg, 1, 0, gen);
+	}
+}
+
+/* The last segment of which all that is cached is clean. */
+static bool make_keys_stale(void)
+{
+	bool clean[SEGS] = { }, dirty[SEGS] = { };
+	struct pcache_media_gen gen;
+	struct verdict v;
+	u32 seg = SEGS;
+
+	if (verdict_judge(&params, CHECKER_CRASHED, false, &v))
+		return false;
+	for (u32 i = 0; i < SECTORS; i++)
+		if (v.places[i].off)
+			*((v.places[i].dirty ? dirty : clean) +
+			  (v.places[i].off - PCACHE_SEGS_OFF) / PCACHE_SEG_BYTES) = true;
+	while (seg-- && (!clean[seg] || dirty[seg]))
+		;
+	if (seg == U32_MAX)
+		return false;
+	gen = generation(seg);
+	/* Odd ones stand in slot 1. */
+	store_generation(seg, gen.header.seq & 1 ? 0 : 1, gen.header.seq + 1,
+			 le64_to_cpu(gen.gen) + 1);
+	return true;
+}
+
+/* Linux's own has the device for a while. */
+static bool let_mainline_work(const struct state *st)
+{
+	struct mainline_session m = {
+		.p = &params, .writes = st->stale ? 0 : 6, .seed = 1, .format = st->reformat,
+	};
+	const char *error = mainline_session_run(&m);
+
+	if (error)
+		return failed(error);
+	oracle_crash();
+	pmem_model_settle();
+	if (st->stale && !make_keys_stale())
+		return failed("no segment is clean");
+	return true;
+}
+
 static bool make_state(struct state *st)
 {
 	const char *error;
@@ -416,15 +511,10 @@ static bool make_state(struct state *st)
 	}
 	pmem_model_settle();
 	pmem_model_grow(media_bytes);
-	if (st->mainline) {
-		struct mainline_session m = { .p = &params, .writes = 6, .seed = 1 };
-
-		error = mainline_session_run(&m);
-		if (error)
-			return failed(error);
-		oracle_crash();
-		pmem_model_settle();
-	}
+	if (st->mainline && !let_mainline_work(st))
+		return false;
+	if (st->wrapped)
+		wrap_generations();
 	error = verdict_judge(&params, CHECKER_CRASHED, false, &v);
 	if (error)
 		return failed(error);

@@ -116,6 +116,13 @@ const char *mainline_session_run(struct mainline_session *s)
 	sim_seed(&ms.random, s->seed);
 	/* Some kernels clear the stack, from which it takes bytes of some records. */
 	ms.model.stack = sim_next(&ms.random) & 1 ? sim_next(&ms.random) & 0xffffff : 0;
+	if (s->format) {
+		static const u64 no_magic;
+
+		store(NULL, PCACHE_SUPER_OFF + offsetof(struct pcache_media_super, magic),
+		      &no_magic, sizeof(no_magic));
+		mainline_format(&ms.model, &image, &ops, NULL, s->p->data_crc);
+	}
 	if (!mainline_begin(&ms.model, &image, &ops, NULL)) {
 		snprintf(ms.error, sizeof(ms.error), "Linux's own refuses what the engine left: %s",
 			 ms.model.error);

@@ -11,6 +11,7 @@
  * @writes: how many
  * @seed: of its choices
  * @cut_after: stores and writes until the power goes; 0: it does not
+ * @format: it first makes a cache of its own, over what is there
  * @cut: it went
  */
 struct mainline_session {
@@ -18,6 +19,7 @@ struct mainline_session {
 	u32 writes;
 	u64 seed;
 	u32 cut_after;
+	bool format;
 	bool cut;
 };
 
