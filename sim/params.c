@@ -89,6 +89,7 @@ static void draw_faults(struct sim_params *p, u64 seed)
 	SELDOM(gone, 16, 500);
 	SELDOM(alloc_fail, 10, 200);
 	SELDOM(poison, 16, 3);
+	SELDOM(rot, 16, 3);
 	DRAW(store_heals, 0, 1);
 }
 
@@ -102,7 +103,7 @@ static void apply_theme(struct sim_params *p)
 		p->segs = 8;
 		p->sectors = 256;
 		p->max_sectors = 4;
-		p->poison = 0;
+		p->poison = p->rot = 0;
 		break;
 	case 2:	/* many epochs, on a disk that now and then takes nothing */
 		p->write_errors = 200;
@@ -123,7 +124,7 @@ static void draw_formats(struct sim_params *p, u64 seed)
 	DRAW(cut_early, 500, 900);
 	DRAW(end_clean, 300, 800);
 	DRAW(rounds, 2, 3, 4);
-	p->poison = 0;
+	p->poison = p->rot = 0;
 }
 
 /**
@@ -184,6 +185,9 @@ void sim_params_fit(struct sim_params *p)
 	p->depth = clamp(p->depth, 1U, 4U);
 	p->rounds = max(p->rounds, 1U);
 	p->variants = max(p->variants, 1U);
+	/* Without CRCs nobody sees it. */
+	if (!p->data_crc)
+		p->rot = 0;
 	/* What is formatted anew keeps nothing. */
 	if (p->force || p->old || p->smaller)
 		p->gc_kept = 0;

@@ -52,6 +52,7 @@
 	X(flush_errors, 0, "of 1024 FLUSHes of it fail")		\
 	X(gone, 0, "of 1024 pauses it goes, or comes back")		\
 	X(poison, 0, "media errors made in each session")		\
+	X(rot, 0, "cached sectors whose bits rot in each session, with data_crc")	\
 	X(store_heals, 1, "a store of a whole line ends its media error")	\
 	X(force, 0, "of 1024 attaches ask for format force")		\
 	X(mainline, 0, "of 1024 sessions are Linux's own")		\

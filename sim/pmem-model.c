@@ -361,6 +361,15 @@ void pmem_model_poison(u64 off, u64 n)
 	pm.was_poisoned = true;
 }
 
+void pmem_model_rot(u64 off, u8 bits)
+{
+	touch(off, 1);
+	pm.view[off] ^= bits;
+	pm.durable[off] ^= bits;
+	pm.base[off] ^= bits;
+	pm.was_poisoned = true;
+}
+
 void pmem_model_set_store_heals(bool heals)
 {
 	pm.store_heals = heals;

@@ -80,6 +80,8 @@ void pmem_model_write(u64 off, const void *src, u64 n);
 void pmem_model_load(const u8 *image);
 
 void pmem_model_poison(u64 off, u64 n);
+/* So that a byte is not what was stored; it counts as a media error. */
+void pmem_model_rot(u64 off, u8 bits);
 void pmem_model_heal(void);
 bool pmem_model_readable(const void *unused, u64 off, u64 n);
 u32 pmem_model_nr_poisoned(void);

@@ -128,8 +128,20 @@ static bool run_session(enum kind kind, bool clean, u64 cut_after, enum sim_end 
 	return true;
 }
 
+/* A byte of what is cached is not what was stored, and no load tells. */
+static void let_rot(void)
+{
+	u64 off = sd.verdict.places[sim_below(&sd.random, sd.p->sectors)].off;
+
+	if (off)
+		pmem_model_rot(off + sim_below(&sd.random, SECTOR_SIZE),
+			       1 + sim_below(&sd.random, 255));
+}
+
 static void make_media_errors(void)
 {
+	for (u32 i = 0; sd.verdict.places && i < sd.p->rot; i++)
+		let_rot();
 	for (u32 i = 0; i < sd.p->poison; i++) {
 		u64 end = sim_below(&sd.random, 2) ? PCACHE_SEGS_OFF : pmem_model_bytes();
 
@@ -282,7 +294,7 @@ bool seed_run(const struct sim_params *p, u64 seed, bool trace,
 	sim_seed(&sd.moments, ~seed);
 	sim_set_moment(at_moment);
 	new_devices();
-	if (p->old && !p->poison && !leave_old_cache())
+	if (p->old && !p->poison && !p->rot && !leave_old_cache())
 		return false;
 	for (u32 i = 0; i < p->rounds && !sd.over; i++) {
 		if (i == 1)
