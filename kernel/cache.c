@@ -11,7 +11,6 @@
  *	rw	fail		metadata that cannot be read, no room for the log
  *	fail	-		in "fail" writes end with an error, reads go on
  */
-#include <linux/percpu.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
@@ -71,50 +70,6 @@ void pcache_set_state(struct pcache *pc, enum pcache_state state, const char *wh
 		pcache_io_space_freed(pc);
 		pcache_writeback_wake(pc);
 	}
-}
-
-/**
- * pcache_stat() - Sum up a counter.
- * @pc: cache
- * @stat: which
- */
-u64 pcache_stat(struct pcache *pc, enum pcache_stat stat)
-{
-	s64 sum = -(s64)pc->cleared.n[stat];
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu_ptr(pc->counters, cpu)->n[stat]);
-	return max_t(s64, sum, 0);
-}
-
-/**
- * pcache_clear_stats() - Begin to count at 0 again.
- * @pc: cache; admin is held, or nobody uses it
- *
- * What tells an amount of the present is not touched.
- */
-void pcache_clear_stats(struct pcache *pc)
-{
-	int i;
-
-	for (i = PCACHE_STAT_READ_HITS; i < PCACHE_STATS; i++)
-		pc->cleared.n[i] += pcache_stat(pc, i);
-}
-
-/**
- * pcache_reset_counters() - All counters are 0, also those of the present.
- * @pc: cache; nobody uses it
- */
-void pcache_reset_counters(struct pcache *pc)
-{
-	int cpu;
-
-	if (!pc->counters)
-		return;
-	for_each_possible_cpu(cpu)
-		memset(per_cpu_ptr(pc->counters, cpu), 0, sizeof(struct pcache_counters));
-	memset(&pc->cleared, 0, sizeof(pc->cleared));
 }
 
 /* What depends on how many segments there are. */
@@ -198,11 +153,10 @@ static int make_base(struct pcache *pc, const struct pcache_config *config)
 	pc->event_data = config->event_data;
 	mutex_init(&pc->admin);
 	INIT_WORK(&pc->event_work, event_work);
-	pc->counters = alloc_percpu(struct pcache_counters);
 	pc->wq = alloc_workqueue("pcache", WQ_MEM_RECLAIM, 0);
 	pc->wb_wq = alloc_workqueue("pcache-wb", WQ_MEM_RECLAIM, 0);
 	pc->log_wq = alloc_workqueue("pcache-log", WQ_MEM_RECLAIM, 0);
-	return pc->counters && pc->wq && pc->wb_wq && pc->log_wq ? 0 : -ENOMEM;
+	return pc->wq && pc->wb_wq && pc->log_wq ? pcache_stats_init(pc) : -ENOMEM;
 }
 
 /**
@@ -264,7 +218,7 @@ void pcache_destroy(struct pcache *pc)
 		destroy_workqueue(pc->wb_wq);
 	if (pc->wq)
 		destroy_workqueue(pc->wq);
-	free_percpu(pc->counters);
+	pcache_stats_exit(pc);
 	kfree(pc);
 }
 

@@ -242,27 +242,6 @@ int pcache_print_options(struct pcache *pc, char *result, unsigned int maxlen)
 	return sz;
 }
 
-static const char * const stat_names[PCACHE_STATS] = {
-	[PCACHE_STAT_DIRTY_SECTORS] = "dirty_sectors",
-	[PCACHE_STAT_CACHED_SECTORS] = "cached_sectors",
-	[PCACHE_STAT_READ_HITS] = "read_hits",
-	[PCACHE_STAT_READ_PARTIAL_HITS] = "read_partial_hits",
-	[PCACHE_STAT_READ_MISSES] = "read_misses",
-	[PCACHE_STAT_WRITES] = "writes",
-	[PCACHE_STAT_WRITE_OVERWRITES] = "write_overwrites",
-	[PCACHE_STAT_FILLS] = "fills",
-	[PCACHE_STAT_BYPASSES] = "bypasses",
-	[PCACHE_STAT_DISCARDS] = "discards",
-	[PCACHE_STAT_FLUSHES] = "flushes",
-	[PCACHE_STAT_SPACE_WAITS] = "space_waits",
-	[PCACHE_STAT_WRITEBACK_SECTORS] = "writeback_sectors",
-	[PCACHE_STAT_WRITEBACK_ERRORS] = "writeback_errors",
-	[PCACHE_STAT_MEDIA_ERRORS] = "media_errors",
-	[PCACHE_STAT_CRC_ERRORS] = "crc_errors",
-	[PCACHE_STAT_RECLAIMED_SEGMENTS] = "reclaimed_segments",
-	[PCACHE_STAT_SECOND_CHANCES] = "second_chances",
-};
-
 /**
  * pcache_print_status() - The status line.
  * @pc: cache
@@ -288,17 +267,6 @@ int pcache_print_status(struct pcache *pc, char *result, unsigned int maxlen)
 		sz += scnprintf(result + sz, maxlen - sz, " %llu",
 				(unsigned long long)pcache_stat(pc, i));
 	return sz;
-}
-
-/* Message "stats": names and values. */
-static int print_stats(struct pcache *pc, char *result, unsigned int maxlen)
-{
-	unsigned int sz = 0, i;
-
-	for (i = 0; i < PCACHE_STATS; i++)
-		sz += scnprintf(result + sz, maxlen - sz, "%s %llu\n", stat_names[i],
-				(unsigned long long)pcache_stat(pc, i));
-	return 1;
 }
 
 static int msg_cleaner(struct pcache *pc)
@@ -378,8 +346,10 @@ int pcache_message(struct pcache *pc, unsigned int argc, char **argv, char *resu
 {
 	int r;
 
-	if (argc == 1 && !strcmp(argv[0], "stats"))
-		return print_stats(pc, result, maxlen);
+	if (argc == 1 && !strcmp(argv[0], "stats")) {
+		pcache_print_stats(pc, result, maxlen);
+		return 1;
+	}
 	/* Not under admin: it may take long, and keeps the host from suspending. */
 	if (argc == 1 && !strcmp(argv[0], "flush") && READ_ONCE(pc->running))
 		return pcache_writeback_flush(pc, false);

@@ -858,9 +858,17 @@ void pcache_destroy(struct pcache *pc);
 void pcache_set_state(struct pcache *pc, enum pcache_state state, const char *why);
 void pcache_event(struct pcache *pc);
 const char *pcache_state_name(enum pcache_state state);
+
+/*
+ * stats.c: counters
+ */
+
+int pcache_stats_init(struct pcache *pc);
+void pcache_stats_exit(struct pcache *pc);
 u64 pcache_stat(struct pcache *pc, enum pcache_stat stat);
 void pcache_clear_stats(struct pcache *pc);
 void pcache_reset_counters(struct pcache *pc);
+int pcache_print_stats(struct pcache *pc, char *result, unsigned int maxlen);
 
 static inline void pcache_count(struct pcache *pc, enum pcache_stat stat, s64 n)
 {
