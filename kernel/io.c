@@ -12,6 +12,7 @@
  */
 #include <linux/crc32c.h>
 #include <linux/highmem.h>
+#include <linux/sched/clock.h>
 
 #include "pcache.h"
 #include "pmem.h"
@@ -154,6 +155,7 @@ void pcache_request_put(struct pcache_request *rq, blk_status_t status)
 	if (status)
 		rq->status = status;
 	if (atomic_dec_and_test(&rq->pending)) {
+		pcache_count_latency(rq);
 		rq->bio->bi_status = rq->status;
 		bio_endio(rq->bio);
 	}
@@ -258,6 +260,7 @@ static void wait_for_room(struct pcache_request *rq, int why)
 	struct pcache *pc = rq->pc;
 	blk_status_t requeue;
 
+	rq->outcome = PCACHE_WAIT;
 	spin_lock(&pc->segs.lock);
 	requeue = pc->io.requeue;
 	if (!requeue)
@@ -386,6 +389,7 @@ void pcache_io_requeue(struct pcache *pc, blk_status_t status)
 static void submit_flush(struct pcache_request *rq)
 {
 	pcache_count(rq->pc, PCACHE_STAT_FLUSHES, 1);
+	rq->outcome = PCACHE_FLUSH;
 	rq->waiter.done = committed;
 	pcache_journal_flush(rq->pc, &rq->waiter);
 }
@@ -406,6 +410,8 @@ void pcache_submit(struct pcache *pc, struct pcache_request *rq, struct bio *bio
 	rq->pc = pc;
 	rq->bio = bio;
 	rq->status = BLK_STS_OK;
+	rq->outcome = PCACHE_WRITE;	/* unless it turns out to be something else */
+	rq->begun_ns = local_clock();
 	atomic_set(&rq->pending, 1);
 	INIT_LIST_HEAD(&rq->link);
 

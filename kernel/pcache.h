@@ -115,8 +115,29 @@ enum pcache_stat {
 	PCACHE_STATS,
 };
 
+/* How a request went, for the histograms of latency. */
+enum pcache_outcome {
+	PCACHE_HIT,	/* a read that the cache served alone */
+	PCACHE_MISS,	/* any other read */
+	PCACHE_WRITE,	/* a write that found room at once */
+	PCACHE_WAIT,	/* one that waited for room */
+	PCACHE_FLUSH,
+	PCACHE_OUTCOMES,
+};
+
+/* Bucket 0 is for less than 1 us, n for 2^(n-1) us and more; the last has no upper end. */
+#define PCACHE_LATENCY_BUCKETS	25
+
+/**
+ * struct pcache_counters - what is counted, of u64 only
+ * @n: what has a name of its own
+ * @latency_ns: of requests, added up
+ * @latency: how many requests, by bucket
+ */
 struct pcache_counters {
 	u64 n[PCACHE_STATS];
+	u64 latency_ns[PCACHE_OUTCOMES];
+	u64 latency[PCACHE_OUTCOMES][PCACHE_LATENCY_BUCKETS];
 };
 
 /*
@@ -616,7 +637,9 @@ void pcache_super_store_gc_percent(struct pcache *pc, u32 percent);
  * @sector: that rest's first sector on the backing device
  * @link: on the list of waiting writes
  * @waiter: for a commit, then for write-back
+ * @begun_ns: when it came, by local_clock()
  * @pending: parts of a read under way, and one for the submitter
+ * @outcome: how it went so far; nobody changes it once @pending may become 0
  * @status: first error of a part
  */
 struct pcache_request {
@@ -626,7 +649,9 @@ struct pcache_request {
 	sector_t sector;
 	struct list_head link;
 	struct pcache_waiter waiter;
+	u64 begun_ns;
 	atomic_t pending;
+	enum pcache_outcome outcome;
 	blk_status_t status;
 };
 
@@ -860,7 +885,7 @@ void pcache_event(struct pcache *pc);
 const char *pcache_state_name(enum pcache_state state);
 
 /*
- * stats.c: counters
+ * stats.c: counters and histograms
  */
 
 int pcache_stats_init(struct pcache *pc);
@@ -868,6 +893,8 @@ void pcache_stats_exit(struct pcache *pc);
 u64 pcache_stat(struct pcache *pc, enum pcache_stat stat);
 void pcache_clear_stats(struct pcache *pc);
 void pcache_reset_counters(struct pcache *pc);
+u32 pcache_latency_bucket(u64 ns);
+void pcache_count_latency(const struct pcache_request *rq);
 int pcache_print_stats(struct pcache *pc, char *result, unsigned int maxlen);
 
 static inline void pcache_count(struct pcache *pc, enum pcache_stat stat, s64 n)

@@ -398,6 +398,7 @@ void pcache_read(struct pcache_request *rq)
 			sector += e->sectors;
 		}
 	}
+	rq->outcome = missed ? PCACHE_MISS : PCACHE_HIT;
 	pcache_count(rq->pc, !missed ? PCACHE_STAT_READ_HITS : hit ?
 		     PCACHE_STAT_READ_PARTIAL_HITS : PCACHE_STAT_READ_MISSES, 1);
 	pcache_request_put(rq, BLK_STS_OK);

@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Counters: one of each for every CPU, added up when somebody asks.
+ * Counters, and histograms of the latency of requests: one of each for every
+ * CPU, added up when somebody asks.
  *
  * Nothing locks. A sum may miss what is counted while it is made; what tells an
  * amount of the present is up on one CPU and down on another, and only the sum
  * says anything.
+ *
+ * A request reads local_clock() when it comes and when it ends. That is cheaper
+ * than ktime_get(): where the CPU's counter is stable it reads that alone, without
+ * waiting for what the CPU has under way, and calls no clock source. In exchange
+ * two CPUs may disagree where it is not; what is less than nothing is nothing then.
  */
+#include <linux/bitops.h>
+#include <linux/math64.h>
 #include <linux/percpu.h>
+#include <linux/sched/clock.h>
 #include <linux/string.h>
 
 #include "pcache.h"
@@ -32,6 +41,34 @@ static const char * const stat_names[PCACHE_STATS] = {
 	[PCACHE_STAT_SECOND_CHANCES] = "second_chances",
 };
 
+static const char * const outcome_names[PCACHE_OUTCOMES] = {
+	[PCACHE_HIT] = "hit",
+	[PCACHE_MISS] = "miss",
+	[PCACHE_WRITE] = "write",
+	[PCACHE_WAIT] = "wait",
+	[PCACHE_FLUSH] = "flush",
+};
+
+/* The counters of a CPU, and what was cleared of them, as one array. */
+#define COUNTERS	(sizeof(struct pcache_counters) / sizeof(u64))
+#define INDEX_OF(member)	(offsetof(struct pcache_counters, member) / sizeof(u64))
+
+static u64 *cleared(struct pcache *pc, u32 i)
+{
+	return (u64 *)&pc->cleared + i;
+}
+
+/* Of all CPUs, since it was cleared. */
+static u64 sum(struct pcache *pc, u32 i)
+{
+	s64 sum = -(s64)*cleared(pc, i);
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(((u64 *)per_cpu_ptr(pc->counters, cpu))[i]);
+	return max_t(s64, sum, 0);
+}
+
 /**
  * pcache_stat() - Sum up a counter.
  * @pc: cache
@@ -39,12 +76,7 @@ static const char * const stat_names[PCACHE_STATS] = {
  */
 u64 pcache_stat(struct pcache *pc, enum pcache_stat stat)
 {
-	s64 sum = -(s64)pc->cleared.n[stat];
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu_ptr(pc->counters, cpu)->n[stat]);
-	return max_t(s64, sum, 0);
+	return sum(pc, INDEX_OF(n) + stat);
 }
 
 /**
@@ -55,10 +87,10 @@ u64 pcache_stat(struct pcache *pc, enum pcache_stat stat)
  */
 void pcache_clear_stats(struct pcache *pc)
 {
-	int i;
+	u32 i;
 
-	for (i = PCACHE_STAT_READ_HITS; i < PCACHE_STATS; i++)
-		pc->cleared.n[i] += pcache_stat(pc, i);
+	for (i = INDEX_OF(n) + PCACHE_STAT_READ_HITS; i < COUNTERS; i++)
+		*cleared(pc, i) += sum(pc, i);
 }
 
 /**
@@ -77,10 +109,56 @@ void pcache_reset_counters(struct pcache *pc)
 }
 
 /**
+ * pcache_latency_bucket() - Where a latency is counted.
+ * @ns: it
+ */
+u32 pcache_latency_bucket(u64 ns)
+{
+	return min_t(u32, fls64(div_u64(ns, NSEC_PER_USEC)), PCACHE_LATENCY_BUCKETS - 1);
+}
+
+/**
+ * pcache_count_latency() - Count a request that ends now.
+ * @rq: request; its bio is still to be ended
+ *
+ * One that ends with an error is not counted: how long that took tells nothing.
+ *
+ * Context: any.
+ */
+void pcache_count_latency(const struct pcache_request *rq)
+{
+	struct pcache_counters __percpu *c = rq->pc->counters;
+	u64 ns;
+
+	if (rq->status)
+		return;
+	ns = max_t(s64, local_clock() - rq->begun_ns, 0);
+	this_cpu_add(c->latency_ns[rq->outcome], ns);
+	this_cpu_inc(c->latency[rq->outcome][pcache_latency_bucket(ns)]);
+}
+
+static unsigned int print_latency(struct pcache *pc, enum pcache_outcome o, char *result,
+				  unsigned int maxlen)
+{
+	u64 us = div_u64(sum(pc, INDEX_OF(latency_ns) + o), NSEC_PER_USEC);
+	unsigned int sz, i;
+
+	sz = scnprintf(result, maxlen, "latency_%s %llu", outcome_names[o],
+		       (unsigned long long)us);
+	for (i = 0; i < PCACHE_LATENCY_BUCKETS; i++)
+		sz += scnprintf(result + sz, maxlen - sz, " %llu", (unsigned long long)
+				sum(pc, INDEX_OF(latency) + o * PCACHE_LATENCY_BUCKETS + i));
+	return sz + scnprintf(result + sz, maxlen - sz, "\n");
+}
+
+/**
  * pcache_print_stats() - What the message "stats" says: names and values.
  * @pc: cache
  * @result: buffer
- * @maxlen: its size; what has no room there is cut, and the buffer then is full
+ * @maxlen: its size
+ *
+ * At most 4 KiB. In less the text is cut so that it fills the buffer, which tells
+ * Device-Mapper that there is more: dmsetup then asks again with a larger one.
  *
  * Return: bytes written.
  */
@@ -91,6 +169,8 @@ int pcache_print_stats(struct pcache *pc, char *result, unsigned int maxlen)
 	for (i = 0; i < PCACHE_STATS; i++)
 		sz += scnprintf(result + sz, maxlen - sz, "%s %llu\n", stat_names[i],
 				(unsigned long long)pcache_stat(pc, i));
+	for (i = 0; i < PCACHE_OUTCOMES; i++)
+		sz += print_latency(pc, i, result + sz, maxlen - sz);
 	return sz;
 }
 

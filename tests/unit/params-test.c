@@ -660,34 +660,6 @@ static void test_short_buffer(void)
 	fixture_close(&f);
 }
 
-static void test_stats_text(void)
-{
-	static const char expected[] =
-		"dirty_sectors 0\ncached_sectors 8\nread_hits 1\nread_partial_hits 0\n"
-		"read_misses 0\nwrites 1\nwrite_overwrites 0\nfills 0\nbypasses 0\n"
-		"discards 0\nflushes 1\nspace_waits 0\nwriteback_sectors 8\n"
-		"writeback_errors 0\nmedia_errors 0\ncrc_errors 0\nreclaimed_segments 0\n"
-		"second_chances 0\n";
-	char text[1024];
-	struct fixture f;
-
-	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
-	attach(&f, "");
-	write_sectors(&f, 16, 8);
-	flush(&f);
-	check_range(&f, 16, 8);
-	CHECK_EQ(message(&f, "flush"), 0);
-	CHECK_EQ(dm_host_message(f.h.md, "stats", text, sizeof(text)), 1);
-	CHECK_TEXT(text, expected);
-	/* A buffer that is too small is filled, not passed. */
-	memset(text, 'x', sizeof(text));
-	CHECK_EQ(dm_host_message(f.h.md, "stats", text, 20), 1);
-	CHECK_EQ(strlen(text), 19);
-	CHECK_EQ(text[20], 'x');
-	detach(&f);
-	fixture_close(&f);
-}
-
 static const struct {
 	const char *text;
 	int expected;
@@ -808,7 +780,6 @@ static const struct test_case cases[] = {
 	{ "read_only", test_read_only },
 	{ "status", test_status },
 	{ "short_buffer", test_short_buffer },
-	{ "stats_text", test_stats_text },
 	{ "messages", test_messages },
 	{ "blocks_of_4096", test_blocks_of_4096 },
 };

@@ -17,6 +17,7 @@ UNIT_VARIANT_load-test := small
 # As small as can be, for tests that look at every byte or fill the cache at once.
 UNIT_DEFS_tiny := -DPCACHE_SEG_BYTES=65536 -DPCACHE_MIN_SEGS=8 -DPCACHE_MIN_BYTES=544768
 UNIT_VARIANT_params-test := tiny
+UNIT_VARIANT_stats-test := tiny
 UNIT_VARIANT_fault-test := tiny
 UNIT_VARIANT_media-test := tiny
 UNIT_VARIANT_checker-test := tiny

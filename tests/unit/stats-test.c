@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The message `stats`: its text, and histograms of latency, request by request.
+ */
+#include "fixture.h"
+
+/*
+ * What it says
+ */
+
+static const char *stats_text(struct fixture *f)
+{
+	static char text[SZ_4K];
+
+	CHECK_EQ(dm_host_message(f->h.md, "stats", text, sizeof(text)), 1);
+	CHECK(strlen(text) + 1 < sizeof(text));
+	return text;
+}
+
+/* Behind the name that a line begins with. */
+static const char *line_of(const char *text, const char *name)
+{
+	size_t n = strlen(name);
+
+	while (strncmp(text, name, n) || text[n] != ' ') {
+		text = strchr(text, '\n');
+		CHECK(text && *++text, "there is no line %s", name);
+	}
+	return text + n;
+}
+
+/* A line's numbers; there must be exactly @nr. */
+static void numbers_of(struct fixture *f, const char *name, u64 *numbers, u32 nr)
+{
+	const char *at = line_of(stats_text(f), name);
+
+	for (u32 i = 0; i < nr; i++) {
+		char *end;
+
+		CHECK_EQ(*at, ' ');
+		numbers[i] = strtoull(at + 1, &end, 10);
+		CHECK(end > at + 1);
+		at = end;
+	}
+	CHECK_EQ(*at, '\n');
+}
+
+struct latency {
+	u64 us;
+	u64 n[PCACHE_LATENCY_BUCKETS];
+};
+
+/* How many requests have had an outcome. */
+static u64 outcomes(struct fixture *f, const char *outcome, struct latency *l)
+{
+	struct latency ignored;
+	char name[40];
+	u64 sum = 0;
+
+	l = l ?: &ignored;
+	snprintf(name, sizeof(name), "latency_%s", outcome);
+	numbers_of(f, name, (u64 *)l, sizeof(*l) / sizeof(u64));
+	for (u32 i = 0; i < PCACHE_LATENCY_BUCKETS; i++)
+		sum += l->n[i];
+	return sum;
+}
+
+/* As many as the counters say, when none has ended with an error. */
+static void check_outcomes(struct fixture *f)
+{
+	struct host_status st = status(f);
+
+	CHECK_EQ(outcomes(f, "hit", NULL), st.read_hits);
+	CHECK_EQ(outcomes(f, "miss", NULL), st.read_misses + st.read_partial_hits);
+	CHECK_EQ(outcomes(f, "write", NULL), st.writes - st.space_waits);
+	CHECK_EQ(outcomes(f, "wait", NULL), st.space_waits);
+	CHECK_EQ(outcomes(f, "flush", NULL), st.flushes);
+}
+
+static void test_text(void)
+{
+	static const char expected[] =
+		"dirty_sectors 0\ncached_sectors 8\nread_hits 1\nread_partial_hits 0\n"
+		"read_misses 0\nwrites 1\nwrite_overwrites 0\nfills 0\nbypasses 0\n"
+		"discards 0\nflushes 1\nspace_waits 0\nwriteback_sectors 8\n"
+		"writeback_errors 0\nmedia_errors 0\ncrc_errors 0\nreclaimed_segments 0\n"
+		"second_chances 0\nlatency_hit ";
+	char whole[SZ_4K], part[sizeof(whole)];
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, "");
+	write_sectors(&f, 16, 8);
+	flush(&f);
+	check_range(&f, 16, 8);
+	CHECK_EQ(message(&f, "flush"), 0);
+	strcpy(whole, stats_text(&f));
+	CHECK(!strncmp(whole, expected, strlen(expected)), "is \"%s\"", whole);
+	CHECK_EQ(whole[strlen(whole) - 1], '\n');
+	/* A buffer that is too small is filled, by which Device-Mapper knows, not passed. */
+	for (size_t room = 1; room <= strlen(whole); room++) {
+		memset(part, 'x', sizeof(part));
+		CHECK_EQ(dm_host_message(f.h.md, "stats", part, room), 1);
+		CHECK_EQ(strlen(part), room - 1);
+		CHECK_EQ(part[room], 'x');
+		CHECK(!strncmp(part, whole, room - 1), "\"%s\"", part);
+	}
+	CHECK_EQ(dm_host_message(f.h.md, "stats", part, 0), 1);
+	detach(&f);
+	fixture_close(&f);
+}
+
+/* However large the numbers are. */
+static void test_text_is_bounded(void)
+{
+	struct pcache *pc = kzalloc(sizeof(*pc), GFP_KERNEL);
+	char text[SZ_8K];
+
+	CHECK(pc && !pcache_stats_init(pc));
+	memset(per_cpu_ptr(pc->counters, 0), 0x7f, sizeof(struct pcache_counters));
+	CHECK(pcache_print_stats(pc, text, sizeof(text)) < SZ_4K);
+	pcache_stats_exit(pc);
+	kfree(pc);
+}
+
+/*
+ * Histograms
+ */
+
+static void test_buckets(void)
+{
+	CHECK_EQ(pcache_latency_bucket(0), 0);
+	CHECK_EQ(pcache_latency_bucket(999), 0);
+	for (u32 i = 1; i < PCACHE_LATENCY_BUCKETS; i++) {
+		u64 from = (1000ULL << i) / 2;
+
+		CHECK_EQ(pcache_latency_bucket(from - 1), i - 1);
+		CHECK_EQ(pcache_latency_bucket(from), i);
+	}
+	CHECK_EQ(pcache_latency_bucket(U64_MAX), PCACHE_LATENCY_BUCKETS - 1);
+}
+
+static void test_outcomes(void)
+{
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, "");
+	check_outcomes(&f);
+	write_sectors(&f, 0, 8);
+	CHECK_EQ(try_write(&f, 4, 8, REQ_FUA), 0);
+	check_range(&f, 0, 12);
+	check_range(&f, 8, 8);
+	check_range(&f, 100, 8);
+	flush(&f);
+	CHECK_EQ(outcomes(&f, "write", NULL), 2);
+	CHECK_EQ(outcomes(&f, "hit", NULL), 1);
+	CHECK_EQ(outcomes(&f, "miss", NULL), 2);
+	CHECK_EQ(outcomes(&f, "wait", NULL), 0);
+	CHECK_EQ(outcomes(&f, "flush", NULL), 1);
+	check_outcomes(&f);
+
+	/* Errors are left out. */
+	port_bdev_fault(f.h.disk, PORT_FAULT_READ, 200, 8, 1, BLK_STS_IOERR);
+	CHECK_EQ(try_read(&f, 200, 8), -EIO);
+	CHECK_EQ(status(&f).read_misses, 2);
+	CHECK_EQ(outcomes(&f, "miss", NULL), 2);
+
+	CHECK_EQ(message(&f, "clear_stats"), 0);
+	check_outcomes(&f);
+	CHECK_EQ(outcomes(&f, "write", NULL), 0);
+	check_range(&f, 0, 12);
+	CHECK_EQ(outcomes(&f, "hit", NULL), 1);
+	check_outcomes(&f);
+	detach(&f);
+
+	host_attach_ro(&f.h, "");
+	check_range(&f, 0, 12);
+	check_range(&f, 300, 12);
+	CHECK_EQ(outcomes(&f, "hit", NULL), 1);
+	CHECK_EQ(outcomes(&f, "miss", NULL), 1);
+	detach(&f);
+	fixture_close(&f);
+}
+
+/* What took so many microseconds, and nothing but that, is in the buckets from theirs on. */
+static void check_took(struct fixture *f, const char *outcome, u64 times, u64 us)
+{
+	u32 bucket = pcache_latency_bucket(us * 1000);
+	struct latency l;
+
+	CHECK_EQ(outcomes(f, outcome, &l), times);
+	CHECK(l.us >= times * us, "%s: %llu us", outcome, (unsigned long long)l.us);
+	for (u32 i = 0; i < bucket; i++)
+		CHECK_EQ(l.n[i], 0);
+	/* Bucket i begins with 2^(i-1) us. */
+	for (u32 i = bucket; i < PCACHE_LATENCY_BUCKETS; i++)
+		CHECK(l.us >= l.n[i] << i >> 1);
+}
+
+static void read_missing(void *arg)
+{
+	check_range(arg, 500, 8);
+}
+
+static void test_slow_miss(void)
+{
+	struct task_struct *reader;
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, "");
+	port_bdev_hold(f.h.disk, true);
+	reader = shim_spawn("reader", read_missing, &f);
+	AWAIT(status(&f).read_misses == 1);
+	usleep(40000);
+	CHECK_EQ(outcomes(&f, "miss", NULL), 0);
+	port_bdev_hold(f.h.disk, false);
+	shim_join(reader);
+	check_took(&f, "miss", 1, 40000);
+	detach(&f);
+	fixture_close(&f);
+}
+
+/* The cache is full, and for a while the backing device takes nothing. */
+static void test_waits(void)
+{
+	const struct writer how = { .max_sectors = 60, .writes = 120, .flush_every = 20 };
+	struct writer w[2];
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, "");
+	port_bdev_hold(f.h.disk, true);
+	start_writers(&f, w, 2, &how);
+	AWAIT(status(&f).space_waits == 2);
+	usleep(40000);
+	CHECK_EQ(outcomes(&f, "wait", NULL), 0);
+	CHECK_EQ(message(&f, "clear_stats"), 0);
+	WRITE_ONCE(w[0].writes, 0);
+	WRITE_ONCE(w[1].writes, 0);
+	port_bdev_hold(f.h.disk, false);
+	join_writers(w, 2);
+	check_took(&f, "wait", 2, 40000);
+	CHECK_EQ(outcomes(&f, "write", NULL), 0);
+	check_all(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
+/* Under load nothing is lost or counted twice. */
+static void test_load(void)
+{
+	const struct writer how = { .max_sectors = 60, .writes = 300, .flush_every = 7 };
+	struct writer w[3];
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, "2 data_crc true");
+	start_writers(&f, w, 3, &how);
+	for (u32 i = 0; i < 100; i++)
+		CHECK_EQ(try_read(&f, rnd(SMALL_SECTORS - 64), 64), 0);
+	join_writers(w, 3);
+	CHECK_EQ(status(&f).writes, 900);
+	check_outcomes(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
+static const struct test_case cases[] = {
+	{ "text", test_text },
+	{ "text_is_bounded", test_text_is_bounded },
+	{ "buckets", test_buckets },
+	{ "outcomes", test_outcomes },
+	{ "slow_miss", test_slow_miss },
+	{ "waits", test_waits },
+	{ "load", test_load },
+};
+
+int main(int argc, char **argv)
+{
+	return run_cases("stats-test", cases, ARRAY_SIZE(cases), 30, argc, argv);
+}
