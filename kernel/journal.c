@@ -27,6 +27,7 @@
  */
 #include <linux/bitfield.h>
 #include <linux/completion.h>
+#include <linux/timekeeping.h>
 
 #include "pcache.h"
 #include "pmem.h"
@@ -100,6 +101,7 @@ static void publish(struct pcache_journal *j, const struct pcache_pos *last, u32
 	j->durable_keys += keys;
 	j->last = *last;
 	j->last_is_log_only = !keys;
+	pcache_age_note(&j->age, last->ord, j->dirty_tail.ord, ktime_get_seconds());
 	spin_unlock(&j->lock);
 }
 
@@ -523,6 +525,26 @@ void pcache_journal_places(struct pcache *pc, struct pcache_places *places)
 }
 
 /**
+ * pcache_journal_dirty_seconds() - How long ago was the kset at dirty_tail committed?
+ * @pc: cache
+ *
+ * One from before the attach counts from then on.
+ *
+ * Return: seconds; 0 also when there is none.
+ */
+u64 pcache_journal_dirty_seconds(struct pcache *pc)
+{
+	struct pcache_journal *j = &pc->journal;
+	u64 seconds = 0;
+
+	spin_lock(&j->lock);
+	if (j->dirty_tail.ord < j->durable.ord)
+		seconds = pcache_age_of(&j->age, j->dirty_tail.ord, ktime_get_seconds());
+	spin_unlock(&j->lock);
+	return seconds;
+}
+
+/**
  * pcache_journal_stop() - Make all durable and stop.
  * @pc: cache; no request is under way
  *
@@ -554,6 +576,7 @@ int pcache_journal_init(struct pcache *pc)
 	INIT_LIST_HEAD(&j->waiters);
 	INIT_DELAYED_WORK(&j->commit_work, commit_work);
 	INIT_WORK(&j->handover_work, handover_work);
+	pcache_age_init(&j->age, ktime_get_seconds());
 	if (mempool_init_kmalloc_pool(&j->kset_pool, KSET_RESERVE, sizeof(struct pcache_kset)))
 		return -ENOMEM;
 	open = kmalloc(sizeof(*open), GFP_KERNEL);

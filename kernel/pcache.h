@@ -25,6 +25,7 @@
 #include <linux/ratelimit.h>
 #include <linux/rbtree.h>
 #include <linux/spinlock.h>
+#include <linux/types.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
@@ -447,6 +448,30 @@ enum pcache_key_verdict pcache_key_decode(struct pcache *pc, const struct pcache
 					  struct pcache_extent *e);
 
 /*
+ * age.c: when ksets were committed
+ */
+
+#define PCACHE_AGE_SHIFT	7
+#define PCACHE_AGE_MARKS	(1 << PCACHE_AGE_SHIFT)
+
+/**
+ * struct pcache_age - when ksets were committed
+ * @nr: how many marks, at least one
+ * @mark: in the order of their ords, which is that of their seconds
+ */
+struct pcache_age {
+	u32 nr;
+	struct {
+		u64 ord;
+		time64_t second;
+	} mark[PCACHE_AGE_MARKS];
+};
+
+void pcache_age_init(struct pcache_age *a, time64_t now);
+void pcache_age_note(struct pcache_age *a, u64 ord, u64 oldest, time64_t now);
+u64 pcache_age_of(const struct pcache_age *a, u64 ord, time64_t now);
+
+/*
  * journal.c: the log's head; commits; the tails
  */
 
@@ -499,6 +524,7 @@ struct pcache_places {
  * @last: the last durable kset
  * @durable: behind it
  * @durable_keys: how many have been committed since the attach
+ * @age: of ksets from dirty_tail on
  * @last_is_log_only: @last is a LAST, or there is no kset at all
  * @head: where the next kset goes; the owner's
  * @next_number: of the next kset; the owner's
@@ -526,6 +552,7 @@ struct pcache_journal {
 	struct pcache_pos last;
 	struct pcache_pos durable;
 	u64 durable_keys;
+	struct pcache_age age;
 	bool last_is_log_only;
 	struct pcache_pos head;
 	u64 next_number;
@@ -557,6 +584,7 @@ int pcache_log_extents(struct pcache *pc, struct pcache_shard *sh,
 void pcache_tail_store(struct pcache *pc, struct pcache_slots *slots,
 		       const struct pcache_pos *pos);
 void pcache_journal_places(struct pcache *pc, struct pcache_places *places);
+u64 pcache_journal_dirty_seconds(struct pcache *pc);
 
 /*
  * replay.c: the log, read at attach

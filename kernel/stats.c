@@ -164,11 +164,15 @@ static unsigned int print_latency(struct pcache *pc, enum pcache_outcome o, char
  */
 int pcache_print_stats(struct pcache *pc, char *result, unsigned int maxlen)
 {
+	u64 dirty = pcache_stat(pc, PCACHE_STAT_DIRTY_SECTORS);
+	u64 seconds = dirty ? pcache_journal_dirty_seconds(pc) : 0;
 	unsigned int sz = 0, i;
 
 	for (i = 0; i < PCACHE_STATS; i++)
 		sz += scnprintf(result + sz, maxlen - sz, "%s %llu\n", stat_names[i],
 				(unsigned long long)pcache_stat(pc, i));
+	sz += scnprintf(result + sz, maxlen - sz, "dirty_bytes %llu\ndirty_seconds %llu\n",
+			(unsigned long long)dirty << SECTOR_SHIFT, (unsigned long long)seconds);
 	for (i = 0; i < PCACHE_OUTCOMES; i++)
 		sz += print_latency(pc, i, result + sz, maxlen - sz);
 	return sz;

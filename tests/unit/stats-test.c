@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The message `stats`: its text, and histograms of latency, request by request.
+ * The message `stats`: its text; histograms of latency, request by request; the age
+ * of what is dirty.
  */
 #include "fixture.h"
 
@@ -84,7 +85,7 @@ static void test_text(void)
 		"read_misses 0\nwrites 1\nwrite_overwrites 0\nfills 0\nbypasses 0\n"
 		"discards 0\nflushes 1\nspace_waits 0\nwriteback_sectors 8\n"
 		"writeback_errors 0\nmedia_errors 0\ncrc_errors 0\nreclaimed_segments 0\n"
-		"second_chances 0\nlatency_hit ";
+		"second_chances 0\ndirty_bytes 0\ndirty_seconds 0\nlatency_hit ";
 	char whole[SZ_4K], part[sizeof(whole)];
 	struct fixture f;
 
@@ -117,6 +118,7 @@ static void test_text_is_bounded(void)
 	char text[SZ_8K];
 
 	CHECK(pc && !pcache_stats_init(pc));
+	spin_lock_init(&pc->journal.lock);
 	memset(per_cpu_ptr(pc->counters, 0), 0x7f, sizeof(struct pcache_counters));
 	CHECK(pcache_print_stats(pc, text, sizeof(text)) < SZ_4K);
 	pcache_stats_exit(pc);
@@ -267,6 +269,140 @@ static void test_load(void)
 	fixture_close(&f);
 }
 
+/*
+ * Age
+ */
+
+#define AGE_KSETS	200000
+
+/**
+ * struct age_model - a log whose ksets are committed, and cleaned, at any time
+ * @a: what is tested
+ * @second: when each kset was committed
+ * @next: ord of the next kset
+ * @tail: ord of the first dirty one
+ * @now: the time
+ * @longest: that any has been dirty since all was clean
+ */
+struct age_model {
+	struct pcache_age a;
+	time64_t *second;
+	u64 next;
+	u64 tail;
+	time64_t now;
+	u64 longest;
+};
+
+static void age_check(struct age_model *m)
+{
+	u64 is, age;
+
+	if (m->tail == m->next) {
+		m->longest = 0;
+		return;
+	}
+	is = m->now - m->second[m->tail];
+	age = pcache_age_of(&m->a, m->tail, m->now);
+	m->longest = max(m->longest, is);
+	CHECK(age >= is && age <= is + 1 + m->longest / 20, "%llu, said is %llu, longest %llu",
+	      (unsigned long long)is, (unsigned long long)age, (unsigned long long)m->longest);
+}
+
+/* So many commits in as many seconds and more, while up to @cleaned ksets become clean each. */
+static void age_run(struct age_model *m, u32 commits, u32 seconds, u32 cleaned)
+{
+	while (commits-- && m->next < AGE_KSETS) {
+		m->now += host_below(&rnd_state, seconds + 1);
+		age_check(m);
+		m->second[m->next] = m->now;
+		pcache_age_note(&m->a, m->next++, m->tail, m->now);
+		CHECK(m->a.nr >= 1 && m->a.nr <= PCACHE_AGE_MARKS);
+		age_check(m);
+		m->tail = min(m->next, m->tail + host_below(&rnd_state, cleaned + 1));
+		age_check(m);
+	}
+}
+
+static void test_age_model(void)
+{
+	struct age_model m = { .now = 1000 };
+
+	m.second = calloc(AGE_KSETS, sizeof(*m.second));
+	pcache_age_init(&m.a, m.now);
+	while (m.next < AGE_KSETS) {
+		u32 seconds = rnd(3) ? 1 : rnd(30);
+
+		/* It falls behind, for shorter and for longer, and catches up. */
+		age_run(&m, 1 + rnd(8000), seconds, rnd(3) ? 0 : 1);
+		age_run(&m, 1 + rnd(3000), seconds, 1 + rnd(20));
+		if (!rnd(3))
+			m.tail = m.next;
+	}
+	free(m.second);
+}
+
+static u64 dirty_seconds(struct fixture *f)
+{
+	u64 seconds;
+
+	numbers_of(f, "dirty_seconds", &seconds, 1);
+	return seconds;
+}
+
+static u64 dirty_bytes(struct fixture *f)
+{
+	u64 bytes;
+
+	numbers_of(f, "dirty_bytes", &bytes, 1);
+	return bytes;
+}
+
+/* Not older than @since, by the host's clock. */
+static void check_young(struct fixture *f, double since)
+{
+	u64 is = dirty_seconds(f);
+
+	CHECK(is <= host_seconds() - since + 1, "%llu", (unsigned long long)is);
+}
+
+static void test_age(void)
+{
+	struct fixture f;
+	double since;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, "");
+	usleep(2100000);
+	CHECK_EQ(dirty_seconds(&f), 0);
+	port_bdev_set_gone(f.h.disk, true);
+	since = host_seconds();
+	write_sectors(&f, 0, 8);
+	/* Not since the attach, be it in the log or not. */
+	check_young(&f, since);
+	flush(&f);
+	CHECK_EQ(dirty_bytes(&f), 8 << SECTOR_SHIFT);
+	check_young(&f, since);
+	usleep(2100000);
+	write_sectors(&f, 100, 8);
+	flush(&f);
+	CHECK_EQ(dirty_bytes(&f), 16 << SECTOR_SHIFT);
+	CHECK(dirty_seconds(&f) >= 2);
+	detach(&f);
+	/* Since the attach. */
+	since = host_seconds();
+	attach(&f, "");
+	CHECK_EQ(dirty_bytes(&f), 16 << SECTOR_SHIFT);
+	check_young(&f, since);
+	usleep(2100000);
+	CHECK(dirty_seconds(&f) >= 2);
+	port_bdev_set_gone(f.h.disk, false);
+	CHECK_EQ(message(&f, "flush"), 0);
+	CHECK_EQ(dirty_seconds(&f), 0);
+	CHECK_EQ(dirty_bytes(&f), 0);
+	detach(&f);
+	fixture_close(&f);
+}
+
 static const struct test_case cases[] = {
 	{ "text", test_text },
 	{ "text_is_bounded", test_text_is_bounded },
@@ -275,6 +411,8 @@ static const struct test_case cases[] = {
 	{ "slow_miss", test_slow_miss },
 	{ "waits", test_waits },
 	{ "load", test_load },
+	{ "age_model", test_age_model },
+	{ "age", test_age },
 };
 
 int main(int argc, char **argv)
