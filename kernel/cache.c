@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 
 #include "pcache.h"
+#include "trace.h"
 
 const char *pcache_state_name(enum pcache_state state)
 {
@@ -63,8 +64,10 @@ void pcache_set_state(struct pcache *pc, enum pcache_state state, const char *wh
 
 	if (old == state)
 		return;
-	if (state == PCACHE_FAIL)
+	if (state == PCACHE_FAIL) {
+		trace_pcache_failure(pc, why, 0, 0);
 		pcache_err(pc, "failed: %s", why);
+	}
 	pcache_event(pc);
 	if (state == PCACHE_FAIL) {
 		pcache_io_space_freed(pc);

@@ -15,6 +15,7 @@
 
 #include "pcache.h"
 #include "pmem.h"
+#include "trace.h"
 
 /* Copies @bytes from @src to the bio at @iter, which moves on. */
 static void copy_to_bio(struct bio *bio, struct bvec_iter *iter, const void *src, u32 bytes)
@@ -132,6 +133,8 @@ void pcache_extent_count_error(struct pcache *pc, const struct pcache_extent *e,
 	bool crc = err == -EILSEQ;
 
 	pcache_count(pc, crc ? PCACHE_STAT_CRC_ERRORS : PCACHE_STAT_MEDIA_ERRORS, 1);
+	trace_pcache_failure(pc, crc ? "CRC error in cached data" : "media error in cached data",
+			     e->sector, e->sectors);
 	pcache_err_limit(pc, "%s in %s data of sectors %llu to %llu (segment %u, sector %u)",
 			 crc ? "CRC error" : "media error", e->clean ? "clean" : "dirty",
 			 (unsigned long long)e->sector,

@@ -16,6 +16,7 @@
 
 #include "pcache.h"
 #include "pmem.h"
+#include "trace.h"
 
 /**
  * pcache_chunk_sectors() - How much one step of a write or fill takes at most.
@@ -155,7 +156,7 @@ void pcache_request_put(struct pcache_request *rq, blk_status_t status)
 	if (status)
 		rq->status = status;
 	if (atomic_dec_and_test(&rq->pending)) {
-		pcache_count_latency(rq);
+		pcache_count_request(rq);
 		rq->bio->bi_status = rq->status;
 		bio_endio(rq->bio);
 	}
@@ -261,6 +262,7 @@ static void wait_for_room(struct pcache_request *rq, int why)
 	blk_status_t requeue;
 
 	rq->outcome = PCACHE_WAIT;
+	trace_pcache_request_wait(rq);
 	spin_lock(&pc->segs.lock);
 	requeue = pc->io.requeue;
 	if (!requeue)
@@ -414,6 +416,7 @@ void pcache_submit(struct pcache *pc, struct pcache_request *rq, struct bio *bio
 	rq->begun_ns = local_clock();
 	atomic_set(&rq->pending, 1);
 	INIT_LIST_HEAD(&rq->link);
+	trace_pcache_request_begin(rq);
 
 	if (bio_op(bio) == REQ_OP_READ)
 		pcache_read(rq);

@@ -31,6 +31,7 @@
 
 #include "pcache.h"
 #include "pmem.h"
+#include "trace.h"
 
 /* What nobody flushes is committed so long after it came. */
 #define COMMIT_DELAY		(HZ / 2)
@@ -136,6 +137,7 @@ static int turn_to_new_segment(struct pcache *pc)
 	j->head.off = 0;
 	j->head.ord++;
 	publish(j, &last, 0);
+	trace_pcache_commit(pc, &last, 0);
 	return 0;
 }
 
@@ -172,6 +174,7 @@ static int commit_kset(struct pcache *pc, struct pcache_kset *ks)
 	j->head.off += bytes;
 	j->head.ord++;
 	publish(j, &last, ks->nr_keys);
+	trace_pcache_commit(pc, &last, ks->nr_keys);
 	return 0;
 }
 

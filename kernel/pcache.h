@@ -922,7 +922,7 @@ u64 pcache_stat(struct pcache *pc, enum pcache_stat stat);
 void pcache_clear_stats(struct pcache *pc);
 void pcache_reset_counters(struct pcache *pc);
 u32 pcache_latency_bucket(u64 ns);
-void pcache_count_latency(const struct pcache_request *rq);
+void pcache_count_request(const struct pcache_request *rq);
 int pcache_print_stats(struct pcache *pc, char *result, unsigned int maxlen);
 
 static inline void pcache_count(struct pcache *pc, enum pcache_stat stat, s64 n)

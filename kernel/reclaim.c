@@ -17,6 +17,7 @@
 
 #include "pcache.h"
 #include "pmem.h"
+#include "trace.h"
 
 /* What one pass moves over at most, before it stores key_tail. */
 #define PASS_KSETS	64
@@ -105,7 +106,7 @@ static u32 pass(struct pcache *pc, u64 limit)
 {
 	struct pcache_places at;
 	struct pcache_pos pos;
-	u32 nr = 0;
+	u32 nr = 0, freed;
 
 	pcache_journal_places(pc, &at);
 	pos = at.key_tail;
@@ -124,8 +125,11 @@ static u32 pass(struct pcache *pc, u64 limit)
 			pcache_super_forget_own_place(pc);
 		put_passed_refs(pc);
 	}
-	if (pcache_segs_free_dead(pc) || nr)
+	freed = pcache_segs_free_dead(pc);
+	if (freed || nr) {
+		trace_pcache_reclaim(pc, pos.ord, nr, freed);
 		pcache_io_space_freed(pc);
+	}
 	return nr;
 }
 

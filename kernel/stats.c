@@ -19,6 +19,7 @@
 #include <linux/string.h>
 
 #include "pcache.h"
+#include "trace.h"
 
 static const char * const stat_names[PCACHE_STATS] = {
 	[PCACHE_STAT_DIRTY_SECTORS] = "dirty_sectors",
@@ -118,21 +119,21 @@ u32 pcache_latency_bucket(u64 ns)
 }
 
 /**
- * pcache_count_latency() - Count a request that ends now.
+ * pcache_count_request() - Count a request that ends now.
  * @rq: request; its bio is still to be ended
  *
  * One that ends with an error is not counted: how long that took tells nothing.
  *
  * Context: any.
  */
-void pcache_count_latency(const struct pcache_request *rq)
+void pcache_count_request(const struct pcache_request *rq)
 {
 	struct pcache_counters __percpu *c = rq->pc->counters;
-	u64 ns;
+	u64 ns = max_t(s64, local_clock() - rq->begun_ns, 0);
 
+	trace_pcache_request_end(rq, ns);
 	if (rq->status)
 		return;
-	ns = max_t(s64, local_clock() - rq->begun_ns, 0);
 	this_cpu_add(c->latency_ns[rq->outcome], ns);
 	this_cpu_inc(c->latency[rq->outcome][pcache_latency_bucket(ns)]);
 }

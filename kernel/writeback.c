@@ -34,6 +34,7 @@
 #include <linux/slab.h>
 
 #include "pcache.h"
+#include "trace.h"
 
 #define BATCH_KEYS		2048
 #define BATCH_SECTORS		(SZ_8M >> SECTOR_SHIFT)
@@ -202,6 +203,8 @@ static void wb_endio(struct bio *bio)
 	unsigned long flags;
 
 	if (bio->bi_status) {
+		trace_pcache_failure(wb->pc, "backing device failed a write", wb->sector,
+				     wb->sectors);
 		spin_lock_irqsave(&w->lock, flags);
 		note_failed(w, wb->sector, wb->sector + wb->sectors);
 		spin_unlock_irqrestore(&w->lock, flags);
@@ -604,6 +607,7 @@ static bool write_and_flush(struct pcache *pc, struct round *rd)
 	if (!rd->written)
 		return !rd->unwritten;
 	if (blkdev_issue_flush(pc->backing)) {
+		trace_pcache_failure(pc, "backing device failed a FLUSH", 0, 0);
 		pcache_count(pc, PCACHE_STAT_WRITEBACK_ERRORS, 1);
 		return false;
 	}
@@ -771,6 +775,10 @@ static void run_rounds(struct pcache *pc)
 	while (!READ_ONCE(pc->wb.stop) && READ_ONCE(pc->state) == PCACHE_RW) {
 		enum outcome o = run_round(pc, &rd);
 
+		if (o != ROUND_EMPTY)
+			trace_pcache_writeback_batch(pc, rd.from.ord, rd.to.ord, rd.keys,
+						     rd.written, rd.unreadable, rd.unwritten,
+						     o == ROUND_DONE);
 		clear_trees(&pc->wb);
 		if (o == ROUND_DONE) {
 			writing_works(pc);
