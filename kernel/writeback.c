@@ -790,7 +790,7 @@ static void run_rounds(struct pcache *pc)
 			return;
 		} else if (o == ROUND_HELD && same_epoch_goes_on(pc, rd.to)) {
 			rd.held = true;
-		} else {
+		} else if (READ_ONCE(pc->state) == PCACHE_RW) {
 			pause_after_error(pc);
 			return;
 		}
@@ -956,7 +956,8 @@ void pcache_writeback_exit(struct pcache *pc)
  */
 void pcache_writeback_start(struct pcache *pc)
 {
-	pc->wb.pause_ms = 0;
+	/* An error of before, which was told of, is over when writing works, not before. */
+	pc->wb.pause_ms = min_t(u32, pc->wb.pause_ms, PAUSE_MIN_MS);
 	WRITE_ONCE(pc->wb.stop, false);
 	pcache_writeback_wake(pc);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The message `stats`: its text; histograms of latency, request by request; the age
- * of what is dirty.
+ * What is told of a running cache. The message `stats`: its text; histograms of latency,
+ * request by request; the age of what is dirty. Events.
  */
 #include "fixture.h"
 
@@ -403,6 +403,117 @@ static void test_age(void)
 	fixture_close(&f);
 }
 
+/*
+ * Events
+ */
+
+/* So many have come, and no more come on their own. */
+static void check_events(struct fixture *f, u32 nr)
+{
+	AWAIT(dm_host_events(f->h.md) >= nr);
+	usleep(20000);
+	CHECK_EQ(dm_host_events(f->h.md), nr);
+}
+
+static void fail_writes(struct fixture *f)
+{
+	port_bdev_fault(f->h.disk, PORT_FAULT_WRITE, 0, SMALL_SECTORS, PORT_FAULT_ALWAYS,
+			BLK_STS_IOERR);
+}
+
+/* Writes what cannot be written back, until that has been tried @times more. */
+static void run_into_errors(struct fixture *f, u32 times)
+{
+	u64 before = status(f).writeback_errors;
+
+	random_writes(f, 3, 20);
+	flush(f);
+	AWAIT(status(f).writeback_errors >= before + times);
+}
+
+static void test_events_of_errors(void)
+{
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, "");
+	check_events(&f, 1);
+	random_writes(&f, 5, 20);
+	check_all(&f);
+	CHECK_EQ(message(&f, "flush"), 0);
+	check_events(&f, 1);
+
+	fail_writes(&f);
+	run_into_errors(&f, 3);
+	check_events(&f, 2);
+	port_bdev_clear_faults(f.h.disk);
+	CHECK_EQ(message(&f, "flush"), 0);
+	check_events(&f, 3);
+
+	/* They go on over a suspend, and end behind it. */
+	fail_writes(&f);
+	run_into_errors(&f, 1);
+	check_events(&f, 4);
+	CHECK(!dm_host_suspend(f.h.md, false));
+	CHECK(!dm_host_resume(f.h.md));
+	run_into_errors(&f, 2);
+	check_events(&f, 4);
+	CHECK(!dm_host_suspend(f.h.md, false));
+	port_bdev_clear_faults(f.h.disk);
+	CHECK(!dm_host_resume(f.h.md));
+	CHECK_EQ(message(&f, "flush"), 0);
+	check_events(&f, 5);
+	check_all(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
+/* A kset goes bad. @clean: reclaim finds that, not write-back. */
+static void events_of_states(bool clean)
+{
+	struct kset_place ksets[4];
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, "");
+	port_bdev_hold(f.h.disk, !clean);
+	for (u32 i = 0; i < 2; i++) {
+		write_sectors(&f, i * 8, 8);
+		flush(&f);
+	}
+	if (clean)
+		CHECK_EQ(message(&f, "flush"), 0);
+	check_events(&f, 1);
+	CHECK_EQ(find_ksets(&f, 0, 0, ksets, ARRAY_SIZE(ksets)), 2);
+	port_pmem_poison(f.h.pmem, ksets[clean ? 0 : 1].off, 1);
+	port_bdev_hold(f.h.disk, false);
+	if (clean)
+		CHECK_EQ(message(&f, "gc_percent 0"), 0);
+	AWAIT(!strcmp(status(&f).state, "fail"));
+	check_events(&f, 2);
+	/* It is not the backing device that has failed. */
+	CHECK(!host_logged("write-back failed"));
+	detach(&f);
+
+	CHECK_TEXT(refusal(&f, "", false),
+		   "Cache log is damaged (see the kernel log): attach read-only, or repair");
+	host_attach_ro(&f.h, "");
+	CHECK_TEXT(status(&f).needs_check, "needs_check");
+	check_events(&f, 1);
+	CHECK(!dm_host_suspend(f.h.md, false));
+	CHECK(!dm_host_resume(f.h.md));
+	check_events(&f, 1);
+	detach(&f);
+	port_pmem_heal(f.h.pmem, 0, f.media_bytes);
+	fixture_close(&f);
+}
+
+static void test_events_of_states(void)
+{
+	events_of_states(true);
+	events_of_states(false);
+}
+
 static const struct test_case cases[] = {
 	{ "text", test_text },
 	{ "text_is_bounded", test_text_is_bounded },
@@ -413,6 +524,8 @@ static const struct test_case cases[] = {
 	{ "load", test_load },
 	{ "age_model", test_age_model },
 	{ "age", test_age },
+	{ "events_of_errors", test_events_of_errors },
+	{ "events_of_states", test_events_of_states },
 };
 
 int main(int argc, char **argv)
