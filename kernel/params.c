@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Options and messages: one table says for each name where it may stand, how it
- * is parsed, set at run time and printed. The constructor, the table line and
- * messages all come from it. Status is printed here too.
+ * is parsed, set at run time and printed. The constructor, the table line, what is
+ * measured for IMA and messages all come from it. Status is printed here too.
  */
 #include <linux/bitfield.h>
 #include <linux/ctype.h>
@@ -214,6 +214,12 @@ int pcache_parse_options(unsigned int argc, char **argv, struct pcache_options *
 	return 0;
 }
 
+/* An option's value; 0: it is not printed. */
+static int print_value(struct pcache *pc, const struct option *opt, char *value, size_t bytes)
+{
+	return opt->print ? opt->print(pc, value, bytes) : 0;
+}
+
 /**
  * pcache_print_options() - The options part of the table line.
  * @pc: cache
@@ -231,13 +237,47 @@ int pcache_print_options(struct pcache *pc, char *result, unsigned int maxlen)
 		if (pass)
 			sz += scnprintf(result + sz, maxlen - sz, "%u", words);
 		for (i = 0; i < ARRAY_SIZE(options); i++) {
-			if (!options[i].print || !options[i].print(pc, value, sizeof(value)))
+			if (!print_value(pc, &options[i], value, sizeof(value)))
 				continue;
 			words += 2;
 			if (pass)
 				sz += scnprintf(result + sz, maxlen - sz, " %s %s",
 						options[i].name, value);
 		}
+	}
+	return sz;
+}
+
+/* A value, with a backslash before what separates values. */
+static unsigned int print_escaped(const char *value, char *result, unsigned int maxlen)
+{
+	unsigned int sz = 0;
+
+	for (; *value; value++)
+		sz += scnprintf(result + sz, maxlen - sz, "%s%c",
+				strchr(",;=\\", *value) ? "\\" : "", *value);
+	return sz;
+}
+
+/**
+ * pcache_print_ima() - The cache's part of what is measured for IMA.
+ * @pc: cache
+ * @result: buffer
+ * @maxlen: its size
+ *
+ * Return: bytes written: options as in the table line, each as ",name=value".
+ */
+int pcache_print_ima(struct pcache *pc, char *result, unsigned int maxlen)
+{
+	char value[PCACHE_BACKING_ID_BYTES];
+	unsigned int sz, i;
+
+	sz = scnprintf(result, maxlen, ",read_only=%c", pc->read_only ? 'y' : 'n');
+	for (i = 0; i < ARRAY_SIZE(options); i++) {
+		if (!print_value(pc, &options[i], value, sizeof(value)))
+			continue;
+		sz += scnprintf(result + sz, maxlen - sz, ",%s=", options[i].name);
+		sz += print_escaped(value, result + sz, maxlen - sz);
 	}
 	return sz;
 }

@@ -940,5 +940,6 @@ int pcache_message(struct pcache *pc, unsigned int argc, char **argv, char *resu
 		   unsigned int maxlen);
 int pcache_print_status(struct pcache *pc, char *result, unsigned int maxlen);
 int pcache_print_options(struct pcache *pc, char *result, unsigned int maxlen);
+int pcache_print_ima(struct pcache *pc, char *result, unsigned int maxlen);
 
 #endif /* PCACHE_H */

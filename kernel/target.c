@@ -344,7 +344,11 @@ static void pcache_status(struct dm_target *ti, status_type_t type, unsigned int
 		pcache_print_options(t->pc, result + sz, maxlen - sz);
 		break;
 	case STATUSTYPE_IMA:
-		*result = '\0';
+		DMEMIT_TARGET_NAME_VERSION(ti->type);
+		DMEMIT(",cache_device=%s,backing_device=%s", t->cache_dev->name,
+		       t->backing_dev->name);
+		sz += pcache_print_ima(t->pc, result + sz, maxlen - sz);
+		DMEMIT(";");
 		break;
 	}
 }

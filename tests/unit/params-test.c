@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What a user types and reads: table lines, good and bad, with what is said of
- * each; the printed line, taken back; status; messages; tables that are read-only,
+ * each; the printed line, taken back; status; what IMA gets; messages; tables that are read-only,
  * second on a device, or too long; backing devices with large blocks.
  */
 #include "fixture.h"
@@ -638,24 +638,61 @@ static void test_status(void)
 	fixture_close(&f);
 }
 
-/* A line that has no room is cut, and what Device-Mapper measures for IMA is empty. */
-static void test_short_buffer(void)
+static void cut_line(struct fixture *f, status_type_t type)
 {
 	char line[512], part[sizeof(line)];
-	struct fixture f;
 	size_t room;
 
-	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
-	attach(&f, "");
-	strcpy(line, table_line(&f));
+	CHECK(!dm_host_status(f->h.md, type, 0, line, sizeof(line)));
 	for (room = 1; room < strlen(line); room++) {
 		memset(part, 'x', sizeof(part));
-		dm_host_status(f.h.md, STATUSTYPE_TABLE, 0, part, room);
+		dm_host_status(f->h.md, type, 0, part, room);
 		CHECK_EQ(part[room], 'x');
 		CHECK(strlen(part) < room && !strncmp(part, line, strlen(part)), "\"%s\"", part);
 	}
-	CHECK(!dm_host_status(f.h.md, STATUSTYPE_IMA, 0, line, sizeof(line)));
-	CHECK(!strstr(line, "pmem0"), "\"%s\"", line);
+}
+
+/* A line that has no room is cut. */
+static void test_short_buffer(void)
+{
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, "2 backing_id a,b;c=d");
+	cut_line(&f, STATUSTYPE_INFO);
+	cut_line(&f, STATUSTYPE_TABLE);
+	cut_line(&f, STATUSTYPE_IMA);
+	detach(&f);
+	fixture_close(&f);
+}
+
+/* What Device-Mapper measures for IMA; @options is its end. */
+static void check_ima(struct fixture *f, const char *options)
+{
+	char line[512], expected[512], cache[40], backing[40];
+
+	CHECK_EQ(sscanf(table_line(f), "%*u %*u pcache %39s %39s", cache, backing), 2);
+	snprintf(expected, sizeof(expected),
+		 "target_name=pcache,target_version=1.0.0,cache_device=%s,backing_device=%s,%s;",
+		 cache, backing, options);
+	CHECK(!dm_host_status(f->h.md, STATUSTYPE_IMA, 0, line, sizeof(line)));
+	/* "0 LENGTH pcache " */
+	CHECK_TEXT(strchr(strchr(strchr(line, ' ') + 1, ' ') + 1, ' ') + 1, expected);
+}
+
+static void test_ima(void)
+{
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, "");
+	check_ima(&f, "read_only=n,cache_mode=writeback,data_crc=false,gc_percent=70,writeback_order=ordered");
+	detach(&f);
+	attach(&f, "8 format never backing_id a,b;c=d gc_percent 5 writeback_order fast");
+	check_ima(&f, "read_only=n,cache_mode=writeback,data_crc=false,gc_percent=5,writeback_order=fast,format=never,backing_id=a\\,b\\;c\\=d");
+	detach(&f);
+	host_attach_ro(&f.h, "");
+	check_ima(&f, "read_only=y,cache_mode=writeback,data_crc=false,gc_percent=5,writeback_order=ordered");
 	detach(&f);
 	fixture_close(&f);
 }
@@ -780,6 +817,7 @@ static const struct test_case cases[] = {
 	{ "read_only", test_read_only },
 	{ "status", test_status },
 	{ "short_buffer", test_short_buffer },
+	{ "ima", test_ima },
 	{ "messages", test_messages },
 	{ "blocks_of_4096", test_blocks_of_4096 },
 };
