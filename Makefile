@@ -24,6 +24,7 @@ help:
 	@echo '  make unit          unit tests in userspace, with ASan and UBSan'
 	@echo '  make sim           the simulator: power cuts, faults and races from seeds (SECONDS=n, SEED=s)'
 	@echo '  make exhaustive    the simulator: every short sequence, every power cut'
+	@echo '  make misses        eviction: what policies and the engine miss of traces (TRACE=file)'
 	@echo '  make mutants       planted mistakes, each of which the simulator has to find'
 	@echo '  make sweep         every byte of metadata damaged'
 	@echo '  make fuzz          fuzzers of media, tables and scripts (SECONDS=n)'

@@ -50,7 +50,43 @@ sim: $(S)/sim
 exhaustive: $(S)/exhaustive
 	@$(S)/exhaustive --length $(or $(LENGTH),3)
 
-test-sim: sim-programs
+test-sim: sim-programs $(S)/misses $(S)/misses-engine-64k
 	@sim/run-tests
+
+# Eviction policies compared: models of them, and the engine with segments of several
+# sizes, each of which is a program. A kset has fewer keys where segments are small.
+MISSES_DEFS_64k := -DPCACHE_SEG_BYTES=65536 -DPCACHE_KSET_KEYS=8
+MISSES_DEFS_256k := -DPCACHE_SEG_BYTES=262144 -DPCACHE_KSET_KEYS=16
+MISSES_DEFS_1m := -DPCACHE_SEG_BYTES=1048576 -DPCACHE_KSET_KEYS=32
+MISSES_DEFS_4m := -DPCACHE_SEG_BYTES=4194304 -DPCACHE_KSET_KEYS=64
+MISSES_DEFS_16m :=
+MISSES_SIZES := 64k 256k 1m 4m 16m
+MISSES_ENGINES := $(addprefix $(S)/misses-engine-,$(MISSES_SIZES))
+
+# $(1): size
+define misses_engine_rules
+$(S)/obj-$(1)/%.o: %.c | deps-build
+	@mkdir -p $$(@D)
+	@$$(CC) $$(filter-out $(SIM_DEFS),$$(SIM_CFLAGS)) $$(MISSES_DEFS_$(1)) \
+		$$(if $$(MISSES_DEFS_$(1)),-DPCACHE_MIN_SEGS=8 -DPCACHE_MIN_BYTES=65536) -MMD -c -o $$@ $$<
+
+$(S)/obj-$(1)/world.o: $(patsubst %.c,$(S)/obj-$(1)/%.o,$(wildcard $(SIM_KERNEL)/*.c)) \
+		$(patsubst %.c,$(S)/obj/%.o,$(SHIM_SRCS))
+	@$$(call sim_world,$$@,$$^)
+
+$(S)/misses-engine-$(1): $(S)/obj-$(1)/sim/misses-engine.o $(S)/obj-$(1)/world.o \
+		$(S)/obj/sim/trace-source.o $(S)/obj/shim/port-sim.o
+	@$$(call sim_link,$$@,$$^) -lm
+endef
+$(foreach s,$(MISSES_SIZES),$(eval $(call misses_engine_rules,$(s))))
+
+$(S)/misses: $(patsubst %,$(S)/obj/sim/%.o,misses policy-models log-model trace-source)
+	@$(call sim_link,$@,$^) -lm
+
+# make misses [TRACE=file] [ARGS=...]: those that are generated, and the file.
+.PHONY: misses misses-programs
+misses-programs: $(S)/misses $(MISSES_ENGINES)
+misses: misses-programs
+	@$(S)/misses $(ARGS) zipf scan loop shift "$(TRACE)"
 
 include sim/mutants.mk

@@ -29,13 +29,14 @@ UNIT_SOURCE_checker-full-test := checker-test
 UNIT_SRCS_checker-full-test := $(UNIT_SRCS_checker-test)
 # It counts the stores to the medium.
 UNIT_LDFLAGS_media-test := -Wl,--wrap=port_pmem_store,--wrap=port_pmem_fence
-# Tests of the shim itself, without the engine.
-UNIT_SHIM_PROGRAMS := shim-test
+# Without the engine: tests of the shim itself, and of models.
+UNIT_SHIM_PROGRAMS := shim-test policy-test
+UNIT_SRCS_policy-test := $(addprefix sim/,policy-models.c log-model.c trace-source.c)
 unit_variant = $(or $(UNIT_VARIANT_$(1)),full)
 
 UNIT_CFLAGS := $(SHIM_CFLAGS) -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
 	       -fno-sanitize-recover=undefined -Ikernel -Isim
-UNIT_LDLIBS := $(SHIM_LDLIBS) -lcrypto
+UNIT_LDLIBS := $(SHIM_LDLIBS) -lcrypto -lm
 
 UNIT_SHIM_OBJS := $(patsubst %.c,$(U)/obj/%.o,$(SHIM_SRCS) $(SHIM_THREADS_SRCS))
 
