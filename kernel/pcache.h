@@ -806,11 +806,13 @@ int pcache_writeback_flush(struct pcache *pc, bool give_up);
  * struct pcache_reclaim - reclaim
  * @work: one pass after another while there is need
  * @kset: the one that a pass looks at
+ * @frees: segments that this pass will free, as far as it knows
  * @stop: no further pass
  */
 struct pcache_reclaim {
 	struct work_struct work;
 	struct pcache_kset *kset;
+	u32 frees;
 	bool stop;
 };
 

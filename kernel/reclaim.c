@@ -34,6 +34,24 @@ static bool reclaim_wanted(struct pcache *pc)
 	return pcache_io_waiting(pc) || pcache_segs_few(pc);
 }
 
+/* How many segments one pass frees at most: a small part of the cache. */
+static u32 frees_max(const struct pcache *pc)
+{
+	return max(pc->n_segs / 256, 1U);
+}
+
+/*
+ * A ref of @seg is to go. Whether others are left may have changed when it does go: this
+ * only tells when a pass has freed enough.
+ */
+static void note_passed(struct pcache *pc, u32 seg)
+{
+	struct pcache_segment *s = &pc->segs.seg[seg];
+
+	if (++s->passed == atomic_read(&s->refs))
+		pc->reclaim.frees++;
+}
+
 /* Drops what the index has of a kset's keys; notes which refs are to go. */
 static bool let_go_of_keys(struct pcache *pc, const struct pcache_kset *ks)
 {
@@ -44,7 +62,7 @@ static bool let_go_of_keys(struct pcache *pc, const struct pcache_kset *ks)
 		switch (pcache_key_decode(pc, &ks->keys[i], &e)) {
 		case PCACHE_KEY_GOOD:
 			pcache_index_drop(pc, &e);
-			pc->segs.seg[e.seg].passed++;
+			note_passed(pc, e.seg);
 			break;
 		case PCACHE_KEY_STALE:
 			break;
@@ -62,7 +80,7 @@ static bool pass_kset(struct pcache *pc, struct pcache_pos *pos)
 	enum pcache_kset_kind kind = pcache_kset_read(pc, pos, ks);
 
 	if (kind == PCACHE_KSET_IS_LAST)
-		pc->segs.seg[pos->seg].passed++;
+		note_passed(pc, pos->seg);
 	else if (kind != PCACHE_KSET_ORDINARY || !let_go_of_keys(pc, ks))
 		return false;
 	pcache_kset_next(ks, kind, pos);
@@ -98,7 +116,8 @@ static u64 pass_limit(const struct pcache_places *at)
 }
 
 /*
- * One pass, up to @limit (an ord) at most.
+ * One pass, up to @limit (an ord) at most. It ends when it has freed something: 64 ksets of
+ * keys of 64 KiB name 512 MiB, which may be all of a cache of which one segment is wanted.
  *
  * Returns how many ksets it passed.
  */
@@ -111,7 +130,8 @@ static u32 pass(struct pcache *pc, u64 limit)
 	pcache_journal_places(pc, &at);
 	pos = at.key_tail;
 	limit = min(limit, pass_limit(&at));
-	while (pos.ord < limit && nr < PASS_KSETS) {
+	pc->reclaim.frees = 0;
+	while (pos.ord < limit && nr < PASS_KSETS && pc->reclaim.frees < frees_max(pc)) {
 		if (!pass_kset(pc, &pos)) {
 			pcache_set_state(pc, PCACHE_FAIL, "a kset at key_tail cannot be read");
 			return 0;

@@ -411,7 +411,7 @@ static const char *run_trace(const char *name)
 }
 
 /* The engine against the model of a log: they may differ by so much, in percent of reads. */
-#define CHECK_MOST	3.0
+#define CHECK_MOST	0.5
 
 static double miss_percent(const char *name)
 {
