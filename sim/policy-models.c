@@ -326,7 +326,7 @@ void model_free(struct model *m)
 
 /* Sequential streams: of some that were read last, where each would go on */
 
-#define STREAMS	16
+#define STREAMS	64
 
 struct streams {
 	struct {
