@@ -332,6 +332,23 @@ static u32 look_up(struct pcache *pc, sector_t sector, sector_t end, struct part
 }
 
 /*
+ * Has all of an extent become clean? Write-back may have got some of it to the backing
+ * device, and not what could not be read.
+ */
+static bool has_become_clean(struct pcache_shard *sh, const struct pcache_extent *e)
+{
+	sector_t at = e->sector, end = pcache_extent_end(e);
+	struct pcache_extent now;
+
+	lockdep_assert_held(&sh->lock);
+	for (; at < end; at = pcache_extent_end(&now))
+		if (!pcache_tree_first(&sh->tree, at, &now) || now.sector > at || !now.clean ||
+		    !pcache_same_place(&now, e))
+			return false;
+	return true;
+}
+
+/*
  * An extent could not be read. What is clean is dropped and read from the
  * backing device instead; what is dirty is an error.
  */
@@ -339,13 +356,11 @@ static void read_bad(struct pcache_request *rq, const struct pcache_extent *e,
 		     struct bvec_iter iter)
 {
 	struct pcache_shard *sh = pcache_index_shard(rq->pc, e->sector);
-	struct pcache_extent now;
 	bool dirty;
 
-	/* It may have become clean since; it does not become dirty again. */
+	/* What is clean does not become dirty again. */
 	spin_lock(&sh->lock);
-	dirty = !e->clean && !(pcache_tree_first(&sh->tree, e->sector, &now) &&
-			       now.sector <= e->sector && now.clean && pcache_same_place(&now, e));
+	dirty = !e->clean && !has_become_clean(sh, e);
 	spin_unlock(&sh->lock);
 	if (dirty) {
 		rq->status = BLK_STS_IOERR;
