@@ -57,6 +57,7 @@
  * @detach: it is detached at the end
  * @fill_log: "wf" is repeated until the log is near its segment's end
  * @mainline: Linux's own then works with it
+ * @brim: it leaves no segment free, and all of them to one kset, which is clean
  * @reformat: it first makes a cache of its own of it
  * @stale: it then raises the generation of a segment that clean keys of the log name, as
  *	it does when it has miscounted
@@ -75,6 +76,7 @@ struct state {
 	bool detach;
 	bool fill_log;
 	bool mainline;
+	bool brim;
 	bool reformat;
 	bool stale;
 	bool wrapped;
@@ -102,6 +104,8 @@ struct state {
 	  .data_crc = crc },						\
 	{ .name = "formatted by mainline", .script = "nfWfb", .detach = true, .mainline = true, \
 	  .reformat = true, .data_crc = crc },				\
+	{ .name = "filled by mainline", .script = "", .detach = true, .mainline = true, \
+	  .brim = true, .data_crc = crc },				\
 	{ .name = "stale keys at key_tail", .script = "nnnnfbdWf", .detach = true, \
 	  .mainline = true, .stale = true, .data_crc = crc },		\
 	{ .name = "stale keys in the middle", .script = "nfnnnfbdWf", .detach = true, \
@@ -472,7 +476,8 @@ static bool make_keys_stale(void)
 static bool let_mainline_work(const struct state *st)
 {
 	struct mainline_session m = {
-		.p = &params, .writes = st->stale ? 0 : 6, .seed = 1, .format = st->reformat,
+		.p = &params, .writes = st->stale || st->brim ? 0 : 6, .seed = 1, .format = st->reformat,
+		.fill = st->brim,
 	};
 	const char *error = mainline_session_run(&m);
 

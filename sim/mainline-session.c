@@ -63,12 +63,9 @@ static const struct mainline_ops ops = {
 	.store = store, .fence = fence, .write = write_disk, .flush = flush_disk,
 };
 
-static void write_once(void)
+static bool write_at(u32 at, u32 n)
 {
-	const struct sim_params *p = ms.s->p;
-	u32 n = ALIGN(1 + sim_below(&ms.random, min(p->max_sectors, 8U)), p->align);
-	u32 at = sim_below(&ms.random, p->sectors - n + 1) / p->align * p->align;
-	u64 sector = session_first_sector(p) + at;
+	u64 sector = session_first_sector(ms.s->p) + at;
 	u32 write = oracle_write_begin(sector, n);
 	bool done;
 
@@ -76,6 +73,15 @@ static void write_once(void)
 	done = mainline_step_write(&ms.model, sector, n, ms.buf);
 	if (!ms.s->cut)
 		oracle_write_end(write, !done, false);
+	return done;
+}
+
+static void write_once(void)
+{
+	const struct sim_params *p = ms.s->p;
+	u32 n = ALIGN(1 + sim_below(&ms.random, min(p->max_sectors, 8U)), p->align);
+
+	write_at(sim_below(&ms.random, p->sectors - n + 1) / p->align * p->align, n);
 }
 
 static void commit(void)
@@ -84,6 +90,17 @@ static void commit(void)
 
 	if (mainline_commit(&ms.model) && !ms.s->cut)
 		oracle_flush_end(begin);
+}
+
+static void fill(void)
+{
+	const u32 n = PCACHE_DATA_SECTORS;
+
+	for (u32 at = 0; write_at(at, n); at = (at + n) % ms.s->p->sectors)
+		;
+	commit();
+	while (mainline_step_writeback(&ms.model))
+		;
 }
 
 static void step(void)
@@ -128,6 +145,8 @@ const char *mainline_session_run(struct mainline_session *s)
 			 ms.model.error);
 		return ms.error;
 	}
+	if (s->fill)
+		fill();
 	for (u32 i = 0; i < s->writes && !s->cut; i++)
 		step();
 	if (!s->cut)

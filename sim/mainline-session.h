@@ -12,6 +12,7 @@
  * @seed: of its choices
  * @cut_after: stores and writes until the power goes; 0: it does not
  * @format: it first makes a cache of its own, over what is there
+ * @fill: it takes every segment with one kset, and writes that back
  * @cut: it went
  */
 struct mainline_session {
@@ -20,6 +21,7 @@ struct mainline_session {
 	u64 seed;
 	u32 cut_after;
 	bool format;
+	bool fill;
 	bool cut;
 };
 

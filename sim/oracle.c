@@ -586,6 +586,14 @@ const char *oracle_disk(const u8 *(*content)(u64 sector), bool ordered)
 	return NULL;
 }
 
+bool oracle_was_written(u64 sector)
+{
+	for (u32 i = sector_at(sector)->newest; i != NONE; i = o.entry[i].older)
+		if (o.entry[i].write)
+			return true;
+	return false;
+}
+
 const char *oracle_disk_is_newest(const u8 *(*content)(u64 sector))
 {
 	for (u32 i = 0; i < o.sectors; i++) {

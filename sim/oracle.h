@@ -60,6 +60,8 @@ void oracle_settle(const void *buf, const bool *known);
  * @ordered: in the promised order; otherwise only whole sectors
  */
 const char *oracle_disk(const u8 *(*content)(u64 sector), bool ordered);
+/* Has a write to that sector ever begun? */
+bool oracle_was_written(u64 sector);
 /* Has the backing device the newest content of each sector? Nothing is under way. */
 const char *oracle_disk_is_newest(const u8 *(*content)(u64 sector));
 

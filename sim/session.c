@@ -182,6 +182,14 @@ static void table_line(char *line, size_t bytes, bool force)
 		 p->fast ? "fast" : "ordered", gc, force ? " format force" : "");
 }
 
+/* What the checker found on the medium. */
+static struct {
+	struct checker_place places[DISK_MAX_SECTORS];
+	const u8 *media;
+	u32 dirty;
+	u32 cached;
+} medium;
+
 struct position {
 	unsigned int seg, off;
 };
@@ -193,8 +201,11 @@ static void check_position(const struct position *at, u32 segs, const char *line
 		sim_fail("a position is out of bounds: %s", line);
 }
 
-/* Nine words as Linux's own has them, then ours. @quiet: no counter moves. */
-static void check_status(bool quiet)
+/*
+ * Nine words as Linux's own has them, then ours. @changed: "medium" may be of the past by
+ * now.
+ */
+static void check_status(const bool *changed)
 {
 	unsigned int super, seg_total, segs, used, gc, flags;
 	unsigned long long dirty, cached;
@@ -217,11 +228,15 @@ static void check_status(bool quiet)
 	check_gc_percent(gc);
 	if (!media_errors() && (strcmp(state, run.s->read_only ? "ro" : "rw") || strcmp(check, "-")))
 		sim_fail("the status has another state: %s", line);
-	if (quiet && (dirty > cached || cached > params()->sectors))
-		sim_fail("the status has more dirty or cached sectors than there are: %s", line);
+	if (!*changed && !media_errors() && (dirty != medium.dirty || cached > medium.cached))
+		sim_fail("the medium has %u dirty and %u cached sectors: %s", medium.dirty,
+			 medium.cached, line);
 }
 
-/* By the rules of @state; nobody must be in the middle of storing something there. */
+/*
+ * By the rules of @state; nobody must be in the middle of storing something there. What
+ * is found goes to "medium".
+ */
 static void check_medium(const u8 *media, enum checker_state state, const char *when)
 {
 	const struct sim_params *p = params();
@@ -229,10 +244,27 @@ static void check_medium(const u8 *media, enum checker_state state, const char *
 		.media = media, .bytes = pmem_model_bytes(),
 		.backing_sectors = session_first_sector(p) + p->sectors,
 	};
-	struct checker c = { .mainline_left = p->mainline };
+	struct checker c = {
+		.first_sector = session_first_sector(p), .nr_sectors = p->sectors,
+		.places = medium.places, .mainline_left = p->mainline,
+	};
 
 	if (!checker_run(&image, state, &c) || c.damaged)
 		sim_fail("%s: %s", when, c.error);
+	medium.media = media;
+	medium.dirty = medium.cached = 0;
+	for (u32 i = 0; i < p->sectors; i++) {
+		medium.dirty += medium.places[i].dirty;
+		medium.cached += !!medium.places[i].off;
+	}
+}
+
+/* What a sector holds by the log alone. */
+static const u8 *as_logged(u64 sector)
+{
+	const struct checker_place *place = &medium.places[sector - session_first_sector(params())];
+
+	return place->off ? medium.media + place->off : disk_model_sector(sector);
 }
 
 /* The disk and what is late */
@@ -287,10 +319,12 @@ static int resume_attached(void)
 	run.attacher = current;
 	run.others = false;
 	r = dm_host_resume(run.md);
-	if (!r && !run.s->read_only && !media_errors())
-		check_medium(pmem_model_durable(),
-			     run.others ? CHECKER_RUNNING : CHECKER_ATTACHED, "just attached");
-	return r;
+	if (r || run.s->read_only || media_errors())
+		return r;
+	check_medium(pmem_model_durable(),
+		     run.others ? CHECKER_RUNNING : CHECKER_ATTACHED, "just attached");
+	check_status(&run.others);
+	return 0;
 }
 
 static int try_attach(bool force, u32 fail_of_1024, char *error, size_t bytes)
@@ -337,7 +371,7 @@ static bool attach_with(bool force)
 		sim_set_alloc_failures(params()->alloc_fail);
 	}
 	if (!r) {
-		check_status(false);
+		check_status(&(const bool){ true });
 		return true;
 	}
 	if (!media_errors())
@@ -795,7 +829,7 @@ static void send_some(void)
 		send("stats");
 		break;
 	case 3:
-		check_status(false);
+		check_status(&(const bool){ true });
 		break;
 	case 4:
 		send("flush_on_suspend");
@@ -1075,9 +1109,11 @@ static bool run_script(void)
 static void check_quiet(void)
 {
 	const struct sim_params *p = params();
+	const char *error;
 
 	set_disk_errors(0, 0, 0);
-	if (dm_host_flush(dm_host_bdev(run.md)))
+	/* Without a FLUSH all is committed as well. */
+	if (below(2) && dm_host_flush(dm_host_bdev(run.md)))
 		sim_fail("a flush fails when all is quiet");
 	/* Some time: the clock may have jumped while others had still to run. */
 	for (u32 i = 0; shim_scheduled() && i < 500; i++)
@@ -1085,7 +1121,10 @@ static void check_quiet(void)
 	if (shim_scheduled())
 		sim_fail("%u timers or works are scheduled when all is quiet", shim_scheduled());
 	check_medium(pmem_model_view(), CHECKER_RUNNING, "when all is quiet");
-	check_status(true);
+	check_status(&(const bool){ false });
+	error = run.s->only_look ? NULL : oracle_disk_is_newest(as_logged);
+	if (error)
+		sim_fail("when all is quiet, by the log: %s", error);
 	set_disk_errors(p->read_errors, p->write_errors, p->flush_errors);
 }
 

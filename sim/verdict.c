@@ -66,6 +66,21 @@ static const char *clean_is_on_disk(const struct sim_params *p)
 	return NULL;
 }
 
+/* What nobody has ever written is in the cache by a fill only. */
+static const char *dirty_was_written(const struct sim_params *p)
+{
+	u64 first = session_first_sector(p);
+
+	for (u32 i = 0; i < p->sectors; i++) {
+		if (!places[i].dirty || oracle_was_written(first + i))
+			continue;
+		snprintf(error, sizeof(error), "sector %llu is dirty, and was never written",
+			 (unsigned long long)first + i);
+		return error;
+	}
+	return NULL;
+}
+
 static void write_mainline_disk(void *data, u64 sector, u32 sectors, const u8 *from)
 {
 	const struct sim_params *p = data;
@@ -137,7 +152,7 @@ const char *verdict_judge(const struct sim_params *p, enum checker_state state,
 		.end = { c.end[0], c.end[1] }, .key_tail = { c.key_tail[0], c.key_tail[1] },
 		.dirty_tail = { c.dirty_tail[0], c.dirty_tail[1] },
 	};
-	wrong = clean_is_on_disk(p);
+	wrong = clean_is_on_disk(p) ?: dirty_was_written(p);
 	if (wrong || pmem_model_was_poisoned())
 		return wrong;
 	wrong = oracle_disk(disk_model_durable, !p->fast);
