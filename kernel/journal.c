@@ -314,7 +314,8 @@ void pcache_journal_flush(struct pcache *pc, struct pcache_waiter *w)
 	bool own;
 
 	spin_lock(&j->lock);
-	if (!j->committing && !j->open->nr_keys && list_empty(&j->sealed)) {
+	/* Nothing is sealed either: the kset behind a sealed one has keys, or its commit is on. */
+	if (!j->committing && !j->open->nr_keys) {
 		j->open->epoch = true;
 		spin_unlock(&j->lock);
 		w->done(w, READ_ONCE(pc->state) == PCACHE_FAIL ? -EIO : 0);
