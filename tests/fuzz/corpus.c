@@ -67,6 +67,40 @@ static void save_media(void)
 	}
 }
 
+/*
+ * Each field of each structure with values at which some check begins or ends to hold; CRCs
+ * fit, so that nothing but that check can refuse it. Fields count modulo how many there are.
+ */
+static void save_values(u32 base)
+{
+	static const struct {
+		u8 op;
+		u64 value;
+	} changes[] = {
+		{ EDIT_SET, 0 }, { EDIT_SET, 1 }, { EDIT_SET, ~0ULL }, { EDIT_SET, 8 << 20 },
+		{ EDIT_XOR, 1 }, { EDIT_XOR, 0x10 }, { EDIT_XOR, 0x8000 }, { EDIT_XOR, 1 << 20 },
+		{ EDIT_XOR, 1ULL << 60 }, { EDIT_ADD, 1 }, { EDIT_ADD, -1ULL }, { EDIT_ADD, 512 },
+		{ EDIT_ADD, (4 << 20) - 512 },
+	};
+	struct {
+		struct edit_head head;
+		struct edit edit;
+	} __packed in = {
+		.head = { .base = base, .how = EDIT_TAILS_CRC | EDIT_DATA_CRC },
+	};
+	u32 nr = 0;
+
+	for (u32 kind = EDIT_SUPER; kind <= EDIT_KEY; kind++)
+		for (u32 field = 0; field < (kind == EDIT_EXT ? 25 : 8); field++)
+			for (u32 i = 0; i < ARRAY_SIZE(changes); i++) {
+				in.edit = (struct edit) {
+					.kind = kind, .op = changes[i].op, .field = field,
+					.which = 1, .value = changes[i].value,
+				};
+				save("medium", "value", base * 10000 + nr++, &in, sizeof(in));
+			}
+}
+
 static void save_tables(void)
 {
 	static const char *const texts[] = {
@@ -142,6 +176,8 @@ int main(int argc, char **argv)
 	directory = argv[1];
 	mkdir(directory, 0777);
 	save_media();
+	save_values(4);
+	save_values(6);
 	save_tables();
 	save_scripts();
 	return 0;
