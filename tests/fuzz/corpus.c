@@ -12,6 +12,7 @@
 #include <linux/kernel.h>
 
 #include "edit.h"
+#include "format.h"
 #include "script.h"
 
 #define SCRIPTS		40
@@ -77,7 +78,8 @@ static void save_values(u32 base)
 		u8 op;
 		u64 value;
 	} changes[] = {
-		{ EDIT_SET, 0 }, { EDIT_SET, 1 }, { EDIT_SET, ~0ULL }, { EDIT_SET, 8 << 20 },
+		{ EDIT_SET, 0 }, { EDIT_SET, 1 }, { EDIT_SET, PCACHE_KSET_KEYS },
+		{ EDIT_SET, ~0ULL }, { EDIT_SET, 8 << 20 },
 		{ EDIT_XOR, 1 }, { EDIT_XOR, 0x10 }, { EDIT_XOR, 0x8000 }, { EDIT_XOR, 1 << 20 },
 		{ EDIT_XOR, 1ULL << 60 }, { EDIT_ADD, 1 }, { EDIT_ADD, -1ULL }, { EDIT_ADD, 512 },
 		{ EDIT_ADD, (4 << 20) - 512 },
@@ -90,15 +92,21 @@ static void save_values(u32 base)
 	};
 	u32 nr = 0;
 
-	for (u32 kind = EDIT_SUPER; kind <= EDIT_KEY; kind++)
-		for (u32 field = 0; field < (kind == EDIT_EXT ? 25 : 8); field++)
-			for (u32 i = 0; i < ARRAY_SIZE(changes); i++) {
-				in.edit = (struct edit) {
-					.kind = kind, .op = changes[i].op, .field = field,
-					.which = 1, .value = changes[i].value,
-				};
-				save("medium", "value", base * 10000 + nr++, &in, sizeof(in));
-			}
+	for (u32 kind = EDIT_SUPER; kind <= EDIT_KEY; kind++) {
+		u32 fields = kind == EDIT_EXT ? 25 : kind == EDIT_KSET ? 4 : 8;
+		u32 all = kind == EDIT_KSET || kind == EDIT_KEY ? 10 : 1;
+
+		for (u32 i = 0; i < fields * all * ARRAY_SIZE(changes); i++) {
+			in.edit = (struct edit) {
+				.kind = kind, .field = i % fields,
+				/* Some ksets are LAST, or the last of a segment. */
+				.which = 1 + i / fields % all * 5,
+				.op = changes[i / fields / all].op,
+				.value = changes[i / fields / all].value,
+			};
+			save("medium", "value", base * 100000 + nr++, &in, sizeof(in));
+		}
+	}
 }
 
 static void save_tables(void)
