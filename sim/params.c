@@ -185,8 +185,8 @@ void sim_params_fit(struct sim_params *p)
 	p->depth = clamp(p->depth, 1U, 4U);
 	p->rounds = max(p->rounds, 1U);
 	p->variants = max(p->variants, 1U);
-	/* Without CRCs nobody sees it. */
-	if (!p->data_crc)
+	/* Without CRCs nobody sees it; and it may keep a segment for ever, too. */
+	if (!p->data_crc || p->segs < 8 + p->smaller + p->rot * p->rounds)
 		p->rot = 0;
 	/* What is formatted anew keeps nothing. */
 	if (p->force || p->old || p->smaller)
