@@ -197,6 +197,7 @@ static void write_indexed(struct pcache_request *rq)
 		return;
 	}
 	rq->waiter.done = committed;
+	rq->waiter.epoch = rq->bio->bi_opf & REQ_FUA;
 	pcache_journal_flush(pc, &rq->waiter);
 }
 
@@ -393,6 +394,7 @@ static void submit_flush(struct pcache_request *rq)
 	pcache_count(rq->pc, PCACHE_STAT_FLUSHES, 1);
 	rq->outcome = PCACHE_FLUSH;
 	rq->waiter.done = committed;
+	rq->waiter.epoch = true;
 	pcache_journal_flush(rq->pc, &rq->waiter);
 }
 

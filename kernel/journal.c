@@ -18,9 +18,9 @@
  * 24 bytes behind it are zero and durable. A power cut leaves at most one torn
  * kset, with nothing of this log behind it.
  *
- * Epochs. The kset that is open when a round with waiters ends is the first of
- * the next epoch; the mark is set before any waiter is told, so what is written
- * after the acknowledgement stands at or behind it.
+ * Epochs. The kset that is open when a round ends is the first of the next epoch if
+ * one of its waiters ends an epoch; the mark is set before any waiter is told, so what
+ * is written after the acknowledgement stands at or behind it.
  *
  * Memory. The pool holds ksets for writers; the owner has one of its own, so
  * that a round, which frees them, never needs the pool.
@@ -215,6 +215,17 @@ static void finish_waiters(struct list_head *waiters, int err)
 	}
 }
 
+static bool waiter_ends_epoch(struct pcache_journal *j)
+{
+	struct pcache_waiter *w;
+
+	lockdep_assert_held(&j->lock);
+	list_for_each_entry(w, &j->waiters, link)
+		if (w->epoch)
+			return true;
+	return false;
+}
+
 /* One round. Returns false, the head no longer owned, when there is nothing to do. */
 static bool commit_round(struct pcache *pc)
 {
@@ -225,7 +236,7 @@ static bool commit_round(struct pcache *pc)
 
 	spin_lock(&j->lock);
 	if (!list_empty(&j->waiters) || j->aged) {
-		bool epoch = !list_empty(&j->waiters);
+		bool epoch = waiter_ends_epoch(j);
 
 		j->aged = false;
 		if (j->open->nr_keys) {
@@ -303,10 +314,9 @@ static void commit_work(struct work_struct *work)
 /**
  * pcache_journal_flush() - Have all that is in the index now made durable.
  * @pc: cache
- * @w: told when it is; @w->done is set, the rest is not
+ * @w: told when it is; @w->done and @w->epoch are set
  *
  * Context: process context, no locks; may commit here, and call @w->done here.
- * Ends an epoch.
  */
 void pcache_journal_flush(struct pcache *pc, struct pcache_waiter *w)
 {
@@ -316,7 +326,7 @@ void pcache_journal_flush(struct pcache *pc, struct pcache_waiter *w)
 	spin_lock(&j->lock);
 	/* Nothing is sealed either: the kset behind a sealed one has keys, or its commit is on. */
 	if (!j->committing && !j->open->nr_keys) {
-		j->open->epoch = true;
+		j->open->epoch |= w->epoch;
 		spin_unlock(&j->lock);
 		w->done(w, READ_ONCE(pc->state) == PCACHE_FAIL ? -EIO : 0);
 		return;
@@ -350,7 +360,7 @@ static void sync_done(struct pcache_waiter *w, int err)
  */
 int pcache_journal_sync(struct pcache *pc)
 {
-	struct sync_waiter s = { .waiter.done = sync_done };
+	struct sync_waiter s = { .waiter = { .done = sync_done, .epoch = true } };
 
 	init_completion(&s.done);
 	pcache_journal_flush(pc, &s.waiter);

@@ -478,8 +478,8 @@ u64 pcache_age_of(const struct pcache_age *a, u64 ord, time64_t now);
 /**
  * struct pcache_waiter - someone who waits for the log to reach a place
  * @link: on a list of waiters
- * @target: journal: kset seq that must be committed; write-back: ord that
- *	    dirty_tail must reach
+ * @target: write-back: ord that dirty_tail must reach
+ * @epoch: journal: what it waits for ends an epoch
  * @sector: write-back: of which sectors it wants to know, the first one
  * @end: write-back: and the one behind the last
  * @done: called without locks, in process context, once; may sleep no longer
@@ -488,6 +488,7 @@ u64 pcache_age_of(const struct pcache_age *a, u64 ord, time64_t now);
 struct pcache_waiter {
 	struct list_head link;
 	u64 target;
+	bool epoch;
 	sector_t sector;
 	sector_t end;
 	void (*done)(struct pcache_waiter *w, int err);
