@@ -181,6 +181,7 @@ static void committed(struct pcache_waiter *w, int err)
 		return;
 	}
 	w->done = cleaned;
+	w->give_up = false;
 	w->end = rq->sector;
 	w->sector = w->end - bio_sectors(rq->bio);
 	pcache_writeback_wait(rq->pc, w);

@@ -482,6 +482,8 @@ u64 pcache_age_of(const struct pcache_age *a, u64 ord, time64_t now);
  * @epoch: journal: what it waits for ends an epoch
  * @sector: write-back: of which sectors it wants to know, the first one
  * @end: write-back: and the one behind the last
+ * @give_up: write-back: an error of the backing device ends the wait
+ * @failed: write-back: some of these sectors could not be written, or not be read
  * @done: called without locks, in process context, once; may sleep no longer
  *	  than a completion may
  */
@@ -491,6 +493,8 @@ struct pcache_waiter {
 	bool epoch;
 	sector_t sector;
 	sector_t end;
+	bool give_up;
+	bool failed;
 	void (*done)(struct pcache_waiter *w, int err);
 };
 
@@ -763,7 +767,6 @@ struct pcache_range {
  * @lapped: up to @lap_keys there is nothing but unreadable data
  * @stuck_at: ord; when the log ended there, all dirty data was unreadable
  * @pause_ms: the last one after an error; 0: there was none since it worked
- * @give_up: an error ends all waits
  * @stop: no further round
  */
 struct pcache_writeback {
@@ -787,7 +790,6 @@ struct pcache_writeback {
 	u64 stuck_at;
 	u32 pause_ms;
 	bool lapped;
-	bool give_up;
 	bool stop;
 };
 

@@ -72,11 +72,15 @@ struct wb_bio {
  * @written: sectors that have got to the backing device, durably
  * @unreadable: sectors that could not be read
  * @unwritten: sectors that the backing device did not take
+ * @durable: ord; where the log ended when it began
+ * @no_memory: that was short, so it tells nothing of the backing device
  */
 struct round {
 	struct pcache_pos from;
 	struct pcache_pos to;
+	u64 durable;
 	bool held;
+	bool no_memory;
 	u32 keys;
 	u32 key_sectors;
 	u32 written;
@@ -531,14 +535,14 @@ static int log_tree_again(struct pcache *pc, struct pcache_tree *t, bool spoil)
 	return 0;
 }
 
-/* Takes a waiter that has reached its target off the list. */
-static struct pcache_waiter *take_waiter(struct pcache *pc, u64 ord)
+/* Takes a waiter whose target is at most @ord off the list; @all: not only who gives up. */
+static struct pcache_waiter *take_waiter(struct pcache *pc, u64 ord, bool all)
 {
 	struct pcache_waiter *w, *found = NULL;
 
 	spin_lock(&pc->journal.lock);
 	list_for_each_entry(w, &pc->wb.waiters, link) {
-		if (w->target <= ord) {
+		if (w->target <= ord && (all || w->give_up)) {
 			list_del_init(&w->link);
 			found = w;
 			break;
@@ -548,12 +552,56 @@ static struct pcache_waiter *take_waiter(struct pcache *pc, u64 ord)
 	return found;
 }
 
-static void finish_waiters(struct pcache *pc, u64 ord, int err)
+/* Is nothing dirty of what a request waits for? Others want to know of everything. */
+static bool range_is_clean(struct pcache *pc, const struct pcache_waiter *w)
+{
+	struct pcache_shard *sh = pcache_index_shard(pc, w->sector);
+	sector_t at = w->sector;
+	struct pcache_extent e;
+	bool clean = true;
+
+	if (w->end - w->sector > PCACHE_STRETCH_SECTORS)
+		return false;
+	spin_lock(&sh->lock);
+	while (clean && pcache_tree_first(&sh->tree, at, &e) && e.sector < w->end) {
+		clean = e.clean;
+		at = pcache_extent_end(&e);
+	}
+	spin_unlock(&sh->lock);
+	return clean;
+}
+
+/* What is clean is on the backing device, whatever else has failed. */
+static int hopeless(struct pcache *pc, const struct pcache_waiter *w)
+{
+	return range_is_clean(pc, w) ? 0 : -EIO;
+}
+
+/* dirty_tail is at @ord. */
+static void finish_waiters(struct pcache *pc, u64 ord)
 {
 	struct pcache_waiter *w;
 
-	while ((w = take_waiter(pc, ord)))
-		w->done(w, err);
+	while ((w = take_waiter(pc, ord, true)))
+		w->done(w, w->failed ? hopeless(pc, w) : 0);
+}
+
+/* dirty_tail does not get any further towards @ord; @all: as in take_waiter(). */
+static void finish_hopeless(struct pcache *pc, u64 ord, bool all)
+{
+	struct pcache_waiter *w;
+
+	while ((w = take_waiter(pc, ord, all)))
+		w->done(w, hopeless(pc, w));
+}
+
+/* There is no more write-back. */
+static void fail_waiters(struct pcache *pc)
+{
+	struct pcache_waiter *w;
+
+	while ((w = take_waiter(pc, U64_MAX, true)))
+		w->done(w, -EIO);
 }
 
 /* dirty_tail goes to the round's end. */
@@ -564,7 +612,7 @@ static void advance(struct pcache *pc, const struct round *rd)
 	spin_lock(&pc->journal.lock);
 	pc->journal.dirty_tail = rd->to;
 	spin_unlock(&pc->journal.lock);
-	finish_waiters(pc, rd->to.ord, 0);
+	finish_waiters(pc, rd->to.ord);
 	pcache_reclaim_wake(pc);
 }
 
@@ -599,8 +647,10 @@ static bool write_and_flush(struct pcache *pc, struct round *rd)
 	bool sorted = write_batch(pc);
 
 	pcache_count(pc, PCACHE_STAT_WRITEBACK_ERRORS, w->nr_failed);
-	if (!sorted || !batch_without(pc, &w->unreadable) || !sort_out_failed(pc))
+	if (!sorted || !batch_without(pc, &w->unreadable) || !sort_out_failed(pc)) {
+		rd->no_memory = true;
 		return false;
+	}
 	rd->unreadable = tree_sectors(&w->unreadable);
 	rd->unwritten = tree_sectors(&w->unwritten);
 	rd->written = all - rd->unreadable - rd->unwritten;
@@ -622,17 +672,24 @@ static bool tree_overlaps(struct pcache_tree *t, sector_t sector, sector_t end)
 	return pcache_tree_first(t, sector, &e) && e.sector < end;
 }
 
-/* Who waits for what was logged again goes on waiting, for the new keys. */
+/*
+ * Who waits for what was logged again goes on waiting, for the new keys, or has failed.
+ * Also for what is superseded: it may be on the backing device in no version.
+ */
 static void waiters_move_on(struct pcache *pc)
 {
 	struct pcache_journal *j = &pc->journal;
 	struct pcache_waiter *w;
 
 	spin_lock(&j->lock);
-	list_for_each_entry(w, &pc->wb.waiters, link)
-		if (tree_overlaps(&pc->wb.unreadable, w->sector, w->end) ||
-		    tree_overlaps(&pc->wb.unwritten, w->sector, w->end))
+	list_for_each_entry(w, &pc->wb.waiters, link) {
+		if (!tree_overlaps(&pc->wb.unreadable, w->sector, w->end) &&
+		    !tree_overlaps(&pc->wb.unwritten, w->sector, w->end))
+			continue;
+		w->failed |= w->give_up;
+		if (!w->give_up)
 			w->target = j->durable.ord;
+	}
 	spin_unlock(&j->lock);
 }
 
@@ -703,9 +760,11 @@ static enum outcome run_round(struct pcache *pc, struct round *rd)
 	int r;
 
 	pcache_journal_places(pc, &at);
+	rd->durable = at.durable.ord;
 	if (rd->from.ord >= at.durable.ord)
 		return ROUND_EMPTY;
 	r = collect(pc, rd, &at.durable);
+	rd->no_memory = r == -ENOMEM;
 	if (r == -EUCLEAN)
 		pcache_set_state(pc, PCACHE_FAIL, "a kset behind dirty_tail cannot be read");
 	if (r || (rd->keys && !write_and_flush(pc, rd)))
@@ -743,7 +802,11 @@ static bool same_epoch_goes_on(struct pcache *pc, struct pcache_pos to)
 	return false;
 }
 
-static void pause_after_error(struct pcache *pc)
+/*
+ * Whoever gives up has been tried for by now, as far as a round goes, if its keys were
+ * durable when the round began; for the others another one is on its way.
+ */
+static void pause_after_error(struct pcache *pc, const struct round *rd)
 {
 	u32 pause_max = pc->ordered ? PAUSE_MAX_MS : PAUSE_MAX_FAST_MS;
 	struct pcache_writeback *w = &pc->wb;
@@ -753,8 +816,8 @@ static void pause_after_error(struct pcache *pc)
 		pcache_event(pc);
 	}
 	w->pause_ms = clamp(w->pause_ms * 2, PAUSE_MIN_MS, pause_max);
-	if (READ_ONCE(w->give_up))
-		finish_waiters(pc, U64_MAX, -EIO);
+	if (!rd->no_memory)
+		finish_hopeless(pc, rd->durable, false);
 	if (!READ_ONCE(w->stop))
 		queue_delayed_work(pc->wb_wq, &w->work, msecs_to_jiffies(w->pause_ms));
 }
@@ -781,24 +844,25 @@ static void run_rounds(struct pcache *pc)
 						     o == ROUND_DONE);
 		clear_trees(&pc->wb);
 		if (o == ROUND_DONE) {
-			writing_works(pc);
+			if (!rd.unwritten)
+				writing_works(pc);
 		} else if (o == ROUND_EMPTY && !rd.held) {
-			finish_waiters(pc, pc->journal.dirty_tail.ord, 0);
+			finish_waiters(pc, pc->journal.dirty_tail.ord);
 			return;
 		} else if (o == ROUND_STUCK) {
-			finish_waiters(pc, pc->wb.stuck_at, -EIO);
+			finish_hopeless(pc, pc->wb.stuck_at, true);
 			return;
 		} else if (o == ROUND_HELD && same_epoch_goes_on(pc, rd.to)) {
 			rd.held = true;
 		} else if (READ_ONCE(pc->state) == PCACHE_RW) {
-			pause_after_error(pc);
+			pause_after_error(pc, &rd);
 			return;
 		}
 		rd = (struct round) { .from = rd.to, .held = rd.held };
 		cond_resched();
 	}
 	if (READ_ONCE(pc->state) != PCACHE_RW)
-		finish_waiters(pc, U64_MAX, -EIO);
+		fail_waiters(pc);
 }
 
 static void writeback_work(struct work_struct *work)
@@ -823,27 +887,33 @@ void pcache_writeback_wake(struct pcache *pc)
 /**
  * pcache_writeback_wait() - Be told when what is durable now is clean.
  * @pc: cache, running
- * @w: told; @w->done, @w->sector and @w->end are set. -EIO: what is left cannot be read, the cache has
- *     failed, or write-back is stopped
+ * @w: told; @w->done, @w->sector, @w->end and @w->give_up are set, @w->failed is not.
+ *     -EIO: something of that range is not clean, and cannot be read, or with @w->give_up
+ *     not be written; or the cache has failed, or write-back is stopped
+ *
+ * Who gives up is tried for at once, also in a pause after an error.
  *
  * Context: process context, no locks.
  */
 void pcache_writeback_wait(struct pcache *pc, struct pcache_waiter *w)
 {
 	struct pcache_journal *j = &pc->journal;
-
 	bool stopped;
 
+	w->failed = false;
 	spin_lock(&j->lock);
 	w->target = j->durable.ord;
 	stopped = pc->wb.stop;
-	if (!stopped)
+	if (!stopped) {
 		list_add_tail(&w->link, &pc->wb.waiters);
+		if (w->give_up)
+			mod_delayed_work(pc->wb_wq, &pc->wb.work, 0);
+		else
+			queue_delayed_work(pc->wb_wq, &pc->wb.work, 0);
+	}
 	spin_unlock(&j->lock);
 	if (stopped)
 		w->done(w, -EIO);
-	else
-		pcache_writeback_wake(pc);
 }
 
 struct flush_waiter {
@@ -885,13 +955,14 @@ static bool take_back(struct pcache *pc, struct pcache_waiter *w)
  */
 int pcache_writeback_flush(struct pcache *pc, bool give_up)
 {
-	struct flush_waiter f = { .waiter = { .done = flush_done, .end = U64_MAX } };
+	struct flush_waiter f = {
+		.waiter = { .done = flush_done, .end = U64_MAX, .give_up = give_up },
+	};
 	int r = pcache_journal_sync(pc);
 
 	if (r)
 		return r;
 	init_completion(&f.done);
-	WRITE_ONCE(pc->wb.give_up, give_up);
 	pcache_writeback_wait(pc, &f.waiter);
 	/* Not only after a pause. */
 	spin_lock(&pc->journal.lock);
@@ -905,7 +976,6 @@ int pcache_writeback_flush(struct pcache *pc, bool give_up)
 			return -EINTR;
 		wait_for_completion(&f.done);
 	}
-	WRITE_ONCE(pc->wb.give_up, false);
 	return f.err;
 }
 
@@ -976,5 +1046,5 @@ void pcache_writeback_stop(struct pcache *pc)
 	WRITE_ONCE(pc->wb.stop, true);
 	spin_unlock(&pc->journal.lock);
 	cancel_delayed_work_sync(&pc->wb.work);
-	finish_waiters(pc, U64_MAX, -EIO);
+	fail_waiters(pc);
 }
