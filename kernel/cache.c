@@ -75,6 +75,52 @@ void pcache_set_state(struct pcache *pc, enum pcache_state state, const char *wh
 	}
 }
 
+/*
+ * From the first write on that sees the mode, none is acknowledged before it is clean.
+ * What was acknowledged earlier is in the index, so behind pcache_journal_sync() the
+ * end of the log is behind it.
+ */
+static int write_through(struct pcache *pc, enum pcache_mode mode)
+{
+	enum pcache_mode old = pc->mode;
+	int r;
+
+	WRITE_ONCE(pc->mode, mode);
+	r = pcache_journal_sync(pc);
+	if (!r)
+		pcache_writeback_settle(pc, true);
+	if (!r && !pcache_writeback_settled(pc))
+		r = pcache_writeback_flush(pc, false);
+	if (!r)
+		return 0;
+	if (!pcache_mode_is_through(old))
+		pcache_writeback_settle(pc, false);
+	WRITE_ONCE(pc->mode, old);
+	return r;
+}
+
+/**
+ * pcache_set_mode() - Change the cache mode.
+ * @pc: cache, running; admin is held
+ * @mode: new one
+ *
+ * To write-through or write-around all that is dirty is written back first.
+ *
+ * Context: may sleep for long; a signal ends that.
+ *
+ * Return: 0; or, and then it is as before, as pcache_writeback_flush().
+ */
+int pcache_set_mode(struct pcache *pc, enum pcache_mode mode)
+{
+	lockdep_assert_held(&pc->admin);
+	if (pcache_mode_is_through(mode))
+		return write_through(pc, mode);
+	/* Before the first write that is acknowledged while it is dirty. */
+	pcache_writeback_settle(pc, false);
+	WRITE_ONCE(pc->mode, mode);
+	return 0;
+}
+
 /* What depends on how many segments there are. */
 static int load_log(struct pcache *pc, const char **error)
 {
@@ -123,6 +169,8 @@ static int load(struct pcache *pc, const char **error)
 		return r;
 	if (test_bit(PCACHE_OPT_GC_PERCENT, &pc->options.given))
 		pc->gc_percent = pc->options.gc_percent;
+	if (test_bit(PCACHE_OPT_CACHE_MODE, &pc->options.given))
+		pc->mode = pc->options.mode;
 	r = load_log(pc, error);
 	if (r)
 		return r;
@@ -271,6 +319,7 @@ int pcache_resume(struct pcache *pc)
 	if (pc->state != PCACHE_FAIL)
 		pcache_set_state(pc, PCACHE_RW, NULL);
 	pcache_reclaim_stale_prefix(pc);
+	pcache_writeback_settle(pc, pcache_mode_is_through(pc->mode));
 	pcache_writeback_start(pc);
 	pcache_reclaim_start(pc);
 	pc->running = true;

@@ -345,6 +345,7 @@ void pcache_tree_init(struct pcache_tree *t, bool crc, mempool_t *pool)
 	t->spares = NULL;
 	t->nr_spares = 0;
 	t->crc = crc;
+	t->forgot = false;
 	t->pool = pool;
 }
 
@@ -356,6 +357,7 @@ void pcache_tree_clear(struct pcache_tree *t)
 {
 	struct rb_node *node;
 
+	t->forgot = false;
 	while ((node = rb_first(&t->root))) {
 		rb_erase(node, &t->root);
 		mempool_free(leaf_of(node), t->pool);
@@ -439,6 +441,7 @@ void pcache_tree_cut(struct pcache_tree *t, sector_t sector, u32 sectors,
 		    !leaf_takes(t, c.leaf, c.i + 1)) {
 			d->clean += right.sectors;
 			right.sectors = 0;
+			t->forgot = true;
 		}
 		if (left.sectors && right.sectors) {
 			leaf_set(t, c.leaf, c.i, &left);
@@ -536,6 +539,7 @@ static bool clean_part(struct pcache_tree *t, const struct pcache_extent *whole,
 		pcache_tree_insert(t, part, &ignored);
 	} else {
 		pcache_tree_cut(t, part->sector, part->sectors, NULL, &ignored);
+		t->forgot = true;
 	}
 	return true;
 }
@@ -599,6 +603,19 @@ bool pcache_tree_first(struct pcache_tree *t, sector_t sector, struct pcache_ext
 	return true;
 }
 
+/**
+ * pcache_tree_is_hole() - Is nothing in a range?
+ * @t: tree, locked
+ * @sector: first sector
+ * @sectors: how many
+ */
+bool pcache_tree_is_hole(struct pcache_tree *t, sector_t sector, u32 sectors)
+{
+	struct pcache_extent e;
+
+	return !pcache_tree_first(t, sector, &e) || e.sector >= sector + sectors;
+}
+
 /* Leaves that stay in reserve when memory is short. */
 #define LEAF_RESERVE	64
 
@@ -623,6 +640,7 @@ int pcache_index_init(struct pcache *pc)
 
 		spin_lock_init(&sh->lock);
 		INIT_LIST_HEAD(&sh->misses);
+		INIT_LIST_HEAD(&sh->directs);
 		pcache_tree_init(&sh->tree, pc->data_crc, &pc->leaf_pool);
 	}
 	return 0;
@@ -732,21 +750,39 @@ void pcache_index_insert(struct pcache *pc, struct pcache_shard *sh,
  * pcache_index_drop() - Take out what still lies at an extent's place and is clean.
  * @pc: cache
  * @e: range and place
+ * @passed: key_tail is about to pass its keys; otherwise they stay in the log
  *
  * What is dirty there belongs to a later key: unreadable data is logged again
  * under the same place.
  *
  * Needs no memory.
  */
-void pcache_index_drop(struct pcache *pc, const struct pcache_extent *e)
+void pcache_index_drop(struct pcache *pc, const struct pcache_extent *e, bool passed)
 {
 	struct pcache_shard *sh = pcache_index_shard(pc, e->sector);
 	struct pcache_delta d = { };
 
 	pcache_index_lock(pc, sh, 0);
 	pcache_tree_cut(&sh->tree, e->sector, e->sectors, e, &d);
+	sh->tree.forgot |= !passed;
 	spin_unlock(&sh->lock);
 	pcache_count(pc, PCACHE_STAT_CACHED_SECTORS, -(s64)d.clean);
+}
+
+/**
+ * pcache_index_will_forget() - A key is logged again, under the same place.
+ * @pc: cache
+ * @sector: of it
+ *
+ * What is clean there leaves the index when key_tail passes the older of the two.
+ */
+void pcache_index_will_forget(struct pcache *pc, sector_t sector)
+{
+	struct pcache_shard *sh = pcache_index_shard(pc, sector);
+
+	spin_lock(&sh->lock);
+	sh->tree.forgot = true;
+	spin_unlock(&sh->lock);
 }
 
 /**

@@ -8,7 +8,8 @@
  * alone takes requests off that list, from its front. Reads never wait.
  *
  * A write is done when it is in the index; with FUA, when the commit that has
- * its keys is durable; in cleaner mode, when write-back has passed that.
+ * its keys is durable; in write-through, write-around and with cleaner, when
+ * write-back has passed that.
  */
 #include <linux/crc32c.h>
 #include <linux/highmem.h>
@@ -172,16 +173,22 @@ static void cleaned(struct pcache_waiter *w, int err)
 	end_request(container_of(w, struct pcache_request, waiter), err);
 }
 
+/* Is a write done only when it is clean? */
+static bool waits_for_writeback(struct pcache *pc)
+{
+	return READ_ONCE(pc->cleaner) || pcache_mode_is_through(READ_ONCE(pc->mode));
+}
+
 static void committed(struct pcache_waiter *w, int err)
 {
 	struct pcache_request *rq = container_of(w, struct pcache_request, waiter);
 
-	if (err || !READ_ONCE(rq->pc->cleaner) || !bio_has_data(rq->bio)) {
+	if (err || !waits_for_writeback(rq->pc) || !bio_has_data(rq->bio)) {
 		end_request(rq, err);
 		return;
 	}
 	w->done = cleaned;
-	w->give_up = false;
+	w->give_up = pcache_mode_is_through(READ_ONCE(rq->pc->mode));
 	w->end = rq->sector;
 	w->sector = w->end - bio_sectors(rq->bio);
 	pcache_writeback_wait(rq->pc, w);
@@ -193,13 +200,37 @@ static void write_indexed(struct pcache_request *rq)
 	struct pcache *pc = rq->pc;
 
 	pcache_count(pc, PCACHE_STAT_WRITES, 1);
-	if (!(rq->bio->bi_opf & REQ_FUA) && !READ_ONCE(pc->cleaner)) {
+	if (!(rq->bio->bi_opf & REQ_FUA) && !waits_for_writeback(pc)) {
 		end_request(rq, 0);
 		return;
 	}
 	rq->waiter.done = committed;
 	rq->waiter.epoch = rq->bio->bi_opf & REQ_FUA;
 	pcache_journal_flush(pc, &rq->waiter);
+}
+
+/* Nothing enters the log where a write around the cache is under way. */
+static bool no_direct_in_way(struct pcache_shard *sh, const struct pcache_extent *keys, u32 nr,
+			     void *arg)
+{
+	const struct pcache_extent *last = &keys[nr - 1];
+
+	return !pcache_direct_in_way(sh, keys[0].sector, pcache_extent_end(last) - keys[0].sector,
+				     arg);
+}
+
+/* The same for all that is left of a write, before any room is taken. */
+static bool must_wait_for_direct(struct pcache_request *rq)
+{
+	struct pcache_shard *sh = pcache_index_shard(rq->pc, rq->sector);
+	bool wait;
+
+	if (list_empty_careful(&sh->directs))
+		return false;
+	spin_lock(&sh->lock);
+	wait = pcache_direct_in_way(sh, rq->sector, rq->iter.bi_size >> SECTOR_SHIFT, rq);
+	spin_unlock(&sh->lock);
+	return wait;
 }
 
 /* Puts one chunk of a write into the cache. */
@@ -212,25 +243,30 @@ static int write_chunk(struct pcache_request *rq, bool may_wait)
 	struct pcache_room room;
 	int r;
 
+	if (must_wait_for_direct(rq))
+		return -EBUSY;
 	if (!pcache_room_get(pc, min(iter.bi_size >> SECTOR_SHIFT, pcache_chunk_sectors(pc)),
 			     &room))
 		return -ENOSPC;
 	pcache_room_copy_bio(pc, &room, rq->bio, &iter, crcs);
 	nr = pcache_room_keys(pc, &room, rq->sector, false, crcs, keys);
 	r = pcache_log_extents(pc, pcache_index_shard(pc, rq->sector), keys, nr, may_wait,
-			       NULL, NULL);
+			       no_direct_in_way, rq);
 	pcache_seg_put(pc, room.seg, 1);
 	if (r)
-		return r;
+		return r == -ESTALE ? -EBUSY : r;
 	rq->iter = iter;
 	rq->sector += room.sectors;
 	return 0;
 }
 
-/* Goes on with a write; 0 when all of it is in the index. */
+/*
+ * Goes on with a write. 0: all of it is in the index; 1: it is to go around the cache;
+ * -ENOSPC, -ENOMEM, -EBUSY: it has to wait.
+ */
 static int write_chunks(struct pcache_request *rq, bool may_wait)
 {
-	int r = 0;
+	int r = READ_ONCE(rq->pc->state) == PCACHE_RW ? pcache_direct_try(rq) : 0;
 
 	while (!r && rq->iter.bi_size) {
 		if (READ_ONCE(rq->pc->state) != PCACHE_RW)
@@ -257,6 +293,19 @@ static void make_room(struct pcache *pc)
 	pcache_reclaim_wake(pc);
 }
 
+/*
+ * Sends a write back. What of one that has failed to go around the cache is on the backing
+ * device is not hidden by the cache, so nobody may call it clean.
+ */
+static void send_back(struct pcache_request *rq, blk_status_t status)
+{
+	if (rq->direct) {
+		WRITE_ONCE(rq->pc->io.no_fills, true);
+		pcache_direct_end(rq);
+	}
+	pcache_request_put(rq, status);
+}
+
 /* Puts a write at the end of those that wait, or sends it back. */
 static void wait_for_room(struct pcache_request *rq, int why)
 {
@@ -267,7 +316,10 @@ static void wait_for_room(struct pcache_request *rq, int why)
 	trace_pcache_request_wait(rq);
 	spin_lock(&pc->segs.lock);
 	requeue = pc->io.requeue;
-	if (!requeue)
+	/* Others wait for one that has failed to go around the cache. */
+	if (!requeue && rq->direct)
+		list_add(&rq->link, &pc->segs.waiting);
+	else if (!requeue)
 		list_add_tail(&rq->link, &pc->segs.waiting);
 	/* What has changed since it found no room is for the work to see. */
 	if (!requeue && (why != -ENOSPC || READ_ONCE(pc->state) != PCACHE_RW ||
@@ -275,31 +327,66 @@ static void wait_for_room(struct pcache_request *rq, int why)
 		queue_work(pc->wq, &pc->io.space_work);
 	spin_unlock(&pc->segs.lock);
 	if (requeue) {
-		pcache_request_put(rq, requeue);
+		send_back(rq, requeue);
 		return;
 	}
 	pcache_count(pc, PCACHE_STAT_SPACE_WAITS, 1);
-	make_room(pc);
+	if (why != -EBUSY)
+		make_room(pc);
 }
 
-static void finish_write(struct pcache_request *rq, int err)
+static bool has_to_wait(int r)
 {
-	if (err)
-		end_request(rq, err);
+	return r == -ENOSPC || r == -ENOMEM || r == -EBUSY || r == -EAGAIN;
+}
+
+/* What write_chunks() came to, if not that it has to wait. */
+static void finish_write(struct pcache_request *rq, int r)
+{
+	if (r > 0) {
+		pcache_direct_submit(rq);
+		return;
+	}
+	if (rq->direct)
+		pcache_direct_end(rq);
+	if (r)
+		end_request(rq, r);
 	else
 		write_indexed(rq);
+}
+
+/**
+ * pcache_io_write_cached() - A write around the cache has failed: it goes through it.
+ * @rq: request, on the list of such writes, and on no other
+ *
+ * Context: may sleep, but not for I/O.
+ */
+void pcache_io_write_cached(struct pcache_request *rq)
+{
+	int r = write_chunks(rq, false);
+
+	if (has_to_wait(r))
+		wait_for_room(rq, r);
+	else
+		finish_write(rq, r);
 }
 
 static void submit_write(struct pcache_request *rq)
 {
 	struct pcache *pc = rq->pc;
+	struct pcache_places at;
 	int r = -EAGAIN;
 
 	rq->iter = rq->bio->bi_iter;
 	rq->sector = rq->iter.bi_sector;
+	rq->waiter.from = 0;
+	if (pcache_mode_is_through(READ_ONCE(pc->mode))) {
+		pcache_journal_places(pc, &at);
+		rq->waiter.from = at.durable.ord;
+	}
 	if (!pcache_io_waiting(pc))
 		r = write_chunks(rq, false);
-	if (r == -ENOSPC || r == -ENOMEM || r == -EAGAIN)
+	if (has_to_wait(r))
 		wait_for_room(rq, r);
 	else
 		finish_write(rq, r);
@@ -341,6 +428,8 @@ static void space_work(struct work_struct *work)
 			}
 			continue;
 		}
+		if (r == -EBUSY)
+			break;
 		spin_lock(&pc->segs.lock);
 		list_del_init(&rq->link);
 		spin_unlock(&pc->segs.lock);
@@ -386,8 +475,10 @@ void pcache_io_requeue(struct pcache *pc, blk_status_t status)
 	spin_lock(&pc->segs.lock);
 	list_splice_init(&pc->segs.waiting, &waiting);
 	spin_unlock(&pc->segs.lock);
-	list_for_each_entry_safe(rq, next, &waiting, link)
-		pcache_request_put(rq, status);
+	list_for_each_entry_safe(rq, next, &waiting, link) {
+		list_del_init(&rq->link);
+		send_back(rq, status);
+	}
 }
 
 static void submit_flush(struct pcache_request *rq)
@@ -419,6 +510,7 @@ void pcache_submit(struct pcache *pc, struct pcache_request *rq, struct bio *bio
 	rq->begun_ns = local_clock();
 	atomic_set(&rq->pending, 1);
 	INIT_LIST_HEAD(&rq->link);
+	rq->direct = false;
 	trace_pcache_request_begin(rq);
 
 	if (bio_op(bio) == REQ_OP_READ)
@@ -439,6 +531,7 @@ void pcache_submit(struct pcache *pc, struct pcache_request *rq, struct bio *bio
  */
 void pcache_io_drain(struct pcache *pc)
 {
+	flush_work(&pc->io.direct_work);
 	flush_work(&pc->io.done_work);
 	flush_work(&pc->io.space_work);
 }
@@ -452,6 +545,7 @@ void pcache_io_drain(struct pcache *pc)
 int pcache_io_init(struct pcache *pc)
 {
 	INIT_WORK(&pc->io.space_work, space_work);
+	pcache_direct_init(pc);
 	return pcache_read_init(pc);
 }
 

@@ -416,6 +416,7 @@ static bool log_last_key_again(struct pcache *pc)
 	ks->epoch = j->open->epoch;
 	spin_unlock(&j->lock);
 	pcache_seg_get(pc, e.seg);
+	pcache_index_will_forget(pc, e.sector);
 	return commit_kset(pc, ks) == 0;
 }
 
@@ -535,6 +536,7 @@ void pcache_journal_places(struct pcache *pc, struct pcache_places *places)
 	places->last = j->last;
 	places->durable = j->durable;
 	places->keys = j->durable_keys;
+	places->settled = pc->wb.settled;
 	spin_unlock(&j->lock);
 }
 

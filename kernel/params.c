@@ -29,14 +29,54 @@ struct option {
 	int (*print)(struct pcache *pc, char *buf, size_t bytes);
 };
 
+static const char * const mode_names[] = {
+	[PCACHE_WRITEBACK] = "writeback",
+	[PCACHE_WRITETHROUGH] = "writethrough",
+	[PCACHE_WRITEAROUND] = "writearound",
+	[PCACHE_WRITEONLY] = "writeonly",
+};
+
 static bool parse_cache_mode(const char *value, struct pcache_options *o)
 {
-	return !strcmp(value, "writeback");
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(mode_names); i++) {
+		if (strcmp(value, mode_names[i]))
+			continue;
+		o->mode = i;
+		return true;
+	}
+	return false;
+}
+
+static int set_cache_mode(struct pcache *pc, const struct pcache_options *o)
+{
+	int r = pcache_set_mode(pc, o->mode);
+
+	if (r) {
+		pcache_warn(pc, "cache_mode stays %s: not all that is dirty was written back (%d)",
+			    mode_names[pc->mode], r);
+		return r;
+	}
+	pcache_super_store_options(pc);
+	pcache_info(pc, "cache_mode is %s", mode_names[o->mode]);
+	pcache_event(pc);
+	return 0;
 }
 
 static int print_cache_mode(struct pcache *pc, char *buf, size_t bytes)
 {
-	return scnprintf(buf, bytes, "writeback");
+	return scnprintf(buf, bytes, "%s", mode_names[READ_ONCE(pc->mode)]);
+}
+
+/* What holds: a mode that needs a clean cache is not there while it is cleaned. */
+static const char *mode_now(struct pcache *pc, bool settled)
+{
+	enum pcache_mode mode = READ_ONCE(pc->mode);
+
+	if (pcache_mode_is_through(mode) && !settled && READ_ONCE(pc->state) == PCACHE_RW)
+		mode = PCACHE_WRITEBACK;
+	return mode_names[mode];
 }
 
 static bool parse_data_crc(const char *value, struct pcache_options *o)
@@ -57,7 +97,8 @@ static bool parse_gc_percent(const char *value, struct pcache_options *o)
 
 static int set_gc_percent(struct pcache *pc, const struct pcache_options *o)
 {
-	pcache_super_store_gc_percent(pc, o->gc_percent);
+	WRITE_ONCE(pc->gc_percent, o->gc_percent);
+	pcache_super_store_options(pc);
 	pcache_reclaim_wake(pc);
 	return 0;
 }
@@ -117,8 +158,8 @@ static int print_backing_id(struct pcache *pc, char *buf, size_t bytes)
 }
 
 static const struct option options[] = {
-	{ "cache_mode", PCACHE_OPT_CACHE_MODE, "writeback (other modes are not supported yet)",
-	  parse_cache_mode, NULL, print_cache_mode },
+	{ "cache_mode", PCACHE_OPT_CACHE_MODE, "writeback, writethrough, writearound or writeonly",
+	  parse_cache_mode, set_cache_mode, print_cache_mode },
 	{ "data_crc", PCACHE_OPT_DATA_CRC, "true or false",
 	  parse_data_crc, NULL, print_data_crc },
 	{ "gc_percent", PCACHE_OPT_GC_PERCENT, "0 to 90",
@@ -296,11 +337,12 @@ int pcache_print_status(struct pcache *pc, char *result, unsigned int maxlen)
 	unsigned int sz, i;
 
 	pcache_journal_places(pc, &at);
-	sz = scnprintf(result, maxlen, "%x %u %u %u %u %x %u:%u %u:%u %u:%u writeback %s %s",
+	sz = scnprintf(result, maxlen, "%x %u %u %u %u %x %u:%u %u:%u %u:%u %s %s %s",
 		       pc->super.sb_flags, pc->super.seg_total, pc->n_segs,
 		       pcache_segs_used(pc), READ_ONCE(pc->gc_percent),
 		       le32_to_cpu(pc->super.info.flags), at.durable.seg, at.durable.off,
 		       at.dirty_tail.seg, at.dirty_tail.off, at.key_tail.seg, at.key_tail.off,
+		       mode_now(pc, at.settled),
 		       pcache_state_name(READ_ONCE(pc->state)),
 		       pc->damage.found ? "needs_check" : "-");
 	for (i = 0; i < PCACHE_STATS; i++)
@@ -335,6 +377,22 @@ static const struct {
 	{ "flush_on_suspend", msg_flush_on_suspend },
 	{ "clear_stats", msg_clear_stats },
 };
+
+/*
+ * Leaving a mode that acknowledges what is dirty: most of it is written back before admin
+ * is taken, and while writes still are as they were.
+ */
+static int clean_for_mode(struct pcache *pc, const char *mode)
+{
+	struct pcache_options o = { };
+
+	if (!parse_cache_mode(mode, &o) || !pcache_mode_is_through(o.mode) ||
+	    pcache_writeback_settled(pc))
+		return 0;
+	pcache_info(pc, "cache_mode %s: %llu dirty sectors are to be written back first", mode,
+		    (unsigned long long)pcache_stat(pc, PCACHE_STAT_DIRTY_SECTORS));
+	return pcache_writeback_flush(pc, false);
+}
 
 static int set_option(struct pcache *pc, const char *name, const char *value)
 {
@@ -393,6 +451,11 @@ int pcache_message(struct pcache *pc, unsigned int argc, char **argv, char *resu
 	/* Not under admin: it may take long, and keeps the host from suspending. */
 	if (argc == 1 && !strcmp(argv[0], "flush") && READ_ONCE(pc->running))
 		return pcache_writeback_flush(pc, false);
+	if (argc == 2 && !strcmp(argv[0], "cache_mode") && READ_ONCE(pc->running)) {
+		r = clean_for_mode(pc, argv[1]);
+		if (r)
+			return r;
+	}
 	if (mutex_lock_interruptible(&pc->admin))
 		return -EINTR;
 	if (!pc->running) {

@@ -59,6 +59,7 @@ enum pcache_format {
 /**
  * struct pcache_options - what a table line asks for
  * @given: bit per option (enum pcache_option) that the line names
+ * @mode: what a write waits for, and what reads fill
  * @data_crc: CRC of cached data; fixed when the cache is formatted
  * @gc_percent: share of segments in use at which reclaim begins
  * @ordered: write-back keeps the order of epochs
@@ -67,6 +68,7 @@ enum pcache_format {
  */
 struct pcache_options {
 	unsigned long given;
+	enum pcache_mode mode;
 	bool data_crc;
 	u32 gc_percent;
 	bool ordered;
@@ -232,6 +234,7 @@ struct pcache_leaf;
  * @spares: leaves held ready, so that no insertion has to allocate
  * @nr_spares: how many
  * @crc: extents have CRCs, and are not merged
+ * @forgot: clean extents have been taken out that their keys in the log still name
  * @pool: where leaves come from
  */
 struct pcache_tree {
@@ -239,6 +242,7 @@ struct pcache_tree {
 	struct pcache_leaf *spares;
 	u32 nr_spares;
 	bool crc;
+	bool forgot;
 	mempool_t *pool;
 };
 
@@ -247,11 +251,13 @@ struct pcache_tree {
  * @lock: protects all below
  * @tree: extents
  * @misses: reads of the backing device under way that mean to fill
+ * @directs: writes around the cache
  */
 struct pcache_shard {
 	spinlock_t lock;
 	struct pcache_tree tree;
 	struct list_head misses;
+	struct list_head directs;
 } ____cacheline_aligned_in_smp;
 
 /**
@@ -281,6 +287,7 @@ void pcache_tree_cut(struct pcache_tree *t, sector_t sector, u32 sectors,
 bool pcache_tree_clean(struct pcache_tree *t, const struct pcache_extent *e,
 		       struct pcache_delta *d);
 bool pcache_tree_first(struct pcache_tree *t, sector_t sector, struct pcache_extent *e);
+bool pcache_tree_is_hole(struct pcache_tree *t, sector_t sector, u32 sectors);
 
 int pcache_index_init(struct pcache *pc);
 void pcache_index_exit(struct pcache *pc);
@@ -291,7 +298,8 @@ void pcache_index_lock_wait(struct pcache *pc, struct pcache_shard *sh, u32 inse
 	__acquires(&sh->lock);
 void pcache_index_insert(struct pcache *pc, struct pcache_shard *sh,
 			 const struct pcache_extent *e);
-void pcache_index_drop(struct pcache *pc, const struct pcache_extent *e);
+void pcache_index_drop(struct pcache *pc, const struct pcache_extent *e, bool passed);
+void pcache_index_will_forget(struct pcache *pc, sector_t sector);
 void pcache_index_clean(struct pcache *pc, const struct pcache_extent *e);
 
 /*
@@ -482,6 +490,7 @@ u64 pcache_age_of(const struct pcache_age *a, u64 ord, time64_t now);
  * @epoch: journal: what it waits for ends an epoch
  * @sector: write-back: of which sectors it wants to know, the first one
  * @end: write-back: and the one behind the last
+ * @from: write-back: ord; no key of its own stands before
  * @give_up: write-back: an error of the backing device ends the wait
  * @failed: write-back: some of these sectors could not be written, or not be read
  * @done: called without locks, in process context, once; may sleep no longer
@@ -493,6 +502,7 @@ struct pcache_waiter {
 	bool epoch;
 	sector_t sector;
 	sector_t end;
+	u64 from;
 	bool give_up;
 	bool failed;
 	void (*done)(struct pcache_waiter *w, int err);
@@ -505,6 +515,7 @@ struct pcache_waiter {
  * @last: the last kset
  * @durable: behind it; nothing from here on is durable yet
  * @keys: committed since the attach
+ * @settled: nothing that is dirty has been acknowledged
  */
 struct pcache_places {
 	struct pcache_pos key_tail;
@@ -512,6 +523,7 @@ struct pcache_places {
 	struct pcache_pos last;
 	struct pcache_pos durable;
 	u64 keys;
+	bool settled;
 };
 
 /**
@@ -649,7 +661,7 @@ void pcache_super_format(struct pcache *pc);
 void pcache_super_attach(struct pcache *pc);
 void pcache_super_detach(struct pcache *pc);
 void pcache_super_forget_own_place(struct pcache *pc);
-void pcache_super_store_gc_percent(struct pcache *pc, u32 percent);
+void pcache_super_store_options(struct pcache *pc);
 
 /*
  * io.c: requests, writes, flushes, waiting for room
@@ -674,6 +686,10 @@ void pcache_super_store_gc_percent(struct pcache *pc, u32 percent);
  * @pending: parts of a read under way, and one for the submitter
  * @outcome: how it went so far; nobody changes it once @pending may become 0
  * @status: first error of a part
+ * @direct: on its shard's list of writes around the cache
+ * @direct_link: on that list
+ * @direct_status: how such a write ended
+ * @clone: what of it goes to the backing device
  */
 struct pcache_request {
 	struct pcache *pc;
@@ -686,24 +702,34 @@ struct pcache_request {
 	atomic_t pending;
 	enum pcache_outcome outcome;
 	blk_status_t status;
+	bool direct;
+	struct list_head direct_link;
+	blk_status_t direct_status;
+	struct bio clone;
 };
 
 /**
  * struct pcache_io - what requests share
- * @done_lock: irq-safe, for @done
+ * @done_lock: irq-safe, for @done and @directs
  * @done: misses whose read has ended
  * @done_work: copies them to the reader and to the cache
+ * @directs: writes around the cache that have ended
+ * @direct_work: ends their requests
  * @space_work: goes on with the writes that wait for room
  * @bios: for reads of the backing device
  * @requeue: what a write that finds no room is ended with; 0: it waits
+ * @no_fills: what the backing device has may be volatile
  */
 struct pcache_io {
 	spinlock_t done_lock;
 	struct list_head done;
 	struct work_struct done_work;
+	struct list_head directs;
+	struct work_struct direct_work;
 	struct work_struct space_work;
 	struct bio_set bios;
 	blk_status_t requeue;
+	bool no_fills;
 };
 
 int pcache_io_init(struct pcache *pc);
@@ -714,6 +740,7 @@ void pcache_io_space_freed(struct pcache *pc);
 bool pcache_io_waiting(struct pcache *pc);
 void pcache_submit(struct pcache *pc, struct pcache_request *rq, struct bio *bio);
 void pcache_request_put(struct pcache_request *rq, blk_status_t status);
+void pcache_io_write_cached(struct pcache_request *rq);
 u32 pcache_chunk_sectors(const struct pcache *pc);
 void pcache_room_copy_bio(struct pcache *pc, const struct pcache_room *room, struct bio *bio,
 			  struct bvec_iter *iter, u32 *crcs);
@@ -728,6 +755,17 @@ int pcache_read_init(struct pcache *pc);
 void pcache_read_exit(struct pcache *pc);
 void pcache_read(struct pcache_request *rq);
 void pcache_read_void_fills(struct pcache_shard *sh, sector_t sector, u32 sectors);
+
+/*
+ * direct.c: writes around the cache
+ */
+
+void pcache_direct_init(struct pcache *pc);
+bool pcache_direct_in_way(struct pcache_shard *sh, sector_t sector, u32 sectors,
+			  const struct pcache_request *own);
+int pcache_direct_try(struct pcache_request *rq);
+void pcache_direct_submit(struct pcache_request *rq);
+void pcache_direct_end(struct pcache_request *rq);
 
 /*
  * writeback.c: dirty data to the backing device
@@ -766,6 +804,9 @@ struct pcache_range {
  * @lap_keys: keys that others had committed by then
  * @lapped: up to @lap_keys there is nothing but unreadable data
  * @stuck_at: ord; when the log ended there, all dirty data was unreadable
+ * @settle_at: ord; what stands from here on was not acknowledged before it was clean.
+ *	       U64_MAX: it was (under journal.lock)
+ * @settled: dirty_tail is there (under journal.lock)
  * @pause_ms: the last one after an error; 0: there was none since it worked
  * @stop: no further round
  */
@@ -788,6 +829,8 @@ struct pcache_writeback {
 	u64 lap_end;
 	u64 lap_keys;
 	u64 stuck_at;
+	u64 settle_at;
+	bool settled;
 	u32 pause_ms;
 	bool lapped;
 	bool stop;
@@ -798,6 +841,8 @@ void pcache_writeback_exit(struct pcache *pc);
 void pcache_writeback_start(struct pcache *pc);
 void pcache_writeback_stop(struct pcache *pc);
 void pcache_writeback_wake(struct pcache *pc);
+void pcache_writeback_settle(struct pcache *pc, bool through);
+bool pcache_writeback_settled(struct pcache *pc);
 void pcache_writeback_wait(struct pcache *pc, struct pcache_waiter *w);
 int pcache_writeback_flush(struct pcache *pc, bool give_up);
 
@@ -810,12 +855,14 @@ int pcache_writeback_flush(struct pcache *pc, bool give_up);
  * @work: one pass after another while there is need
  * @kset: the one that a pass looks at
  * @frees: segments that this pass will free, as far as it knows
+ * @passing: keys have left the index that a power cut would bring back
  * @stop: no further pass
  */
 struct pcache_reclaim {
 	struct work_struct work;
 	struct pcache_kset *kset;
 	u32 frees;
+	bool passing;
 	bool stop;
 };
 
@@ -864,6 +911,7 @@ struct pcache_config {
  * @block_sectors: its logical block size
  * @read_only: the table's mode
  * @running: between resume and suspend
+ * @mode: who may change it: pcache_set_mode() only
  * @cleaner: writes are done when they are clean
  * @flush_on_suspend: clean at suspend
  * @state: who may change it: pcache_set_state() only
@@ -880,6 +928,7 @@ struct pcache {
 	u32 block_sectors;
 	bool read_only;
 	bool running;
+	enum pcache_mode mode;
 	bool cleaner;
 	bool flush_on_suspend;
 	bool data_crc;
@@ -914,6 +963,7 @@ int pcache_resume(struct pcache *pc);
 void pcache_suspend(struct pcache *pc);
 void pcache_destroy(struct pcache *pc);
 void pcache_set_state(struct pcache *pc, enum pcache_state state, const char *why);
+int pcache_set_mode(struct pcache *pc, enum pcache_mode mode);
 void pcache_event(struct pcache *pc);
 const char *pcache_state_name(enum pcache_state state);
 
@@ -929,6 +979,12 @@ void pcache_reset_counters(struct pcache *pc);
 u32 pcache_latency_bucket(u64 ns);
 void pcache_count_request(const struct pcache_request *rq);
 int pcache_print_stats(struct pcache *pc, char *result, unsigned int maxlen);
+
+/* Is a write done only when the backing device has it? */
+static inline bool pcache_mode_is_through(enum pcache_mode mode)
+{
+	return mode == PCACHE_WRITETHROUGH || mode == PCACHE_WRITEAROUND;
+}
 
 static inline void pcache_count(struct pcache *pc, enum pcache_stat stat, s64 n)
 {

@@ -77,11 +77,10 @@ void pcache_read_void_fills(struct pcache_shard *sh, sector_t sector, u32 sector
 			WRITE_ONCE(m->voided, true);
 }
 
-static bool range_is_hole(struct pcache_shard *sh, sector_t sector, u32 sectors)
+static bool may_fill(struct pcache *pc)
 {
-	struct pcache_extent e;
-
-	return !pcache_tree_first(&sh->tree, sector, &e) || e.sector >= sector + sectors;
+	return READ_ONCE(pc->state) == PCACHE_RW && READ_ONCE(pc->mode) != PCACHE_WRITEONLY &&
+	       !READ_ONCE(pc->io.no_fills) && !pcache_io_waiting(pc);
 }
 
 /* Puts a miss on its shard's list, if its range still is a hole. */
@@ -90,7 +89,8 @@ static bool register_fill(struct pcache *pc, struct miss *m)
 	struct pcache_shard *sh = pcache_index_shard(pc, m->sector);
 
 	spin_lock(&sh->lock);
-	m->fill = range_is_hole(sh, m->sector, m->sectors);
+	m->fill = pcache_tree_is_hole(&sh->tree, m->sector, m->sectors) &&
+		  !pcache_direct_in_way(sh, m->sector, m->sectors, NULL);
 	if (m->fill)
 		list_add_tail(&m->link, &sh->misses);
 	spin_unlock(&sh->lock);
@@ -130,8 +130,7 @@ static void fill(struct pcache *pc, struct miss *m)
 	u32 crcs[PCACHE_CHUNK_KEYS], nr;
 	struct pcache_room room;
 
-	if (READ_ONCE(pc->state) != PCACHE_RW || READ_ONCE(m->voided) || pcache_io_waiting(pc) ||
-	    !pcache_room_get(pc, m->sectors, &room)) {
+	if (!may_fill(pc) || READ_ONCE(m->voided) || !pcache_room_get(pc, m->sectors, &room)) {
 		pcache_count(pc, PCACHE_STAT_BYPASSES, 1);
 		return;
 	}
@@ -273,11 +272,6 @@ static struct miss *make_plain_miss(struct pcache_request *rq, sector_t sector, 
 	return m;
 }
 
-static bool may_fill(struct pcache *pc)
-{
-	return READ_ONCE(pc->state) == PCACHE_RW && !pcache_io_waiting(pc);
-}
-
 /* Reads a range from the backing device. @fill: and stores it, if that can be. */
 static void read_backing(struct pcache_request *rq, sector_t sector, u32 sectors,
 			 struct bvec_iter iter, bool fill)
@@ -366,7 +360,7 @@ static void read_bad(struct pcache_request *rq, const struct pcache_extent *e,
 		rq->status = BLK_STS_IOERR;
 		return;
 	}
-	pcache_index_drop(rq->pc, e);
+	pcache_index_drop(rq->pc, e, false);
 	read_backing(rq, e->sector, e->sectors, iter, true);
 }
 

@@ -61,7 +61,7 @@ static bool let_go_of_keys(struct pcache *pc, const struct pcache_kset *ks)
 	for (i = 0; i < ks->nr_keys; i++) {
 		switch (pcache_key_decode(pc, &ks->keys[i], &e)) {
 		case PCACHE_KEY_GOOD:
-			pcache_index_drop(pc, &e);
+			pcache_index_drop(pc, &e, true);
 			note_passed(pc, e.seg);
 			break;
 		case PCACHE_KEY_STALE:
@@ -130,6 +130,7 @@ static u32 pass(struct pcache *pc, u64 limit)
 	pcache_journal_places(pc, &at);
 	pos = at.key_tail;
 	limit = min(limit, pass_limit(&at));
+	WRITE_ONCE(pc->reclaim.passing, pos.ord < limit);
 	pc->reclaim.frees = 0;
 	while (pos.ord < limit && nr < PASS_KSETS && pc->reclaim.frees < frees_max(pc)) {
 		if (!pass_kset(pc, &pos)) {
@@ -145,6 +146,8 @@ static u32 pass(struct pcache *pc, u64 limit)
 			pcache_super_forget_own_place(pc);
 		put_passed_refs(pc);
 	}
+	/* Behind the fences of the tail's slots. */
+	smp_store_release(&pc->reclaim.passing, false);
 	freed = pcache_segs_free_dead(pc);
 	if (freed || nr) {
 		trace_pcache_reclaim(pc, pos.ord, nr, freed);

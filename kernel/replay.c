@@ -123,6 +123,7 @@ static bool forget_range(struct pcache *pc, const struct pcache_extent *e)
 		return false;
 	spin_lock(&sh->lock);
 	pcache_tree_cut(&sh->tree, e->sector, e->sectors, NULL, &d);
+	sh->tree.forgot = true;
 	spin_unlock(&sh->lock);
 	pcache_count(pc, PCACHE_STAT_CACHED_SECTORS, -(s64)d.clean);
 	return true;

@@ -145,6 +145,7 @@ int pcache_super_plan_format(struct pcache *pc, const char **error)
 	pc->super.seg_total = pc->n_segs;
 	pc->data_crc = pc->options.data_crc;
 	pc->gc_percent = pc->options.gc_percent;
+	pc->mode = pc->options.mode;
 	return 0;
 }
 
@@ -245,6 +246,7 @@ static int check_info(struct pcache *pc, const char **error)
 	pc->n_segs = segs;
 	pc->data_crc = flags & PCACHE_INFO_DATA_CRC;
 	pc->gc_percent = FIELD_GET(PCACHE_INFO_GC_PERCENT, flags);
+	pc->mode = FIELD_GET(PCACHE_INFO_MODE, flags);
 	return 0;
 }
 
@@ -340,7 +342,7 @@ static int check_backing(struct pcache *pc, const char **error)
  * @pc: cache; its devices and options are set
  * @error: what is wrong
  *
- * Sets n_segs, data_crc and gc_percent. Only reads.
+ * Sets n_segs, data_crc, gc_percent and mode. Only reads.
  *
  * Return: 0, or -errno.
  */
@@ -536,6 +538,7 @@ void pcache_super_format(struct pcache *pc)
 	su->info.n_segs = cpu_to_le32(pc->n_segs);
 	su->info.flags = cpu_to_le32(PCACHE_INFO_INIT_DONE |
 				     (pc->data_crc ? PCACHE_INFO_DATA_CRC : 0) |
+				     FIELD_PREP(PCACHE_INFO_MODE, pc->mode) |
 				     FIELD_PREP(PCACHE_INFO_GC_PERCENT, pc->gc_percent));
 	su->info.tag = su->ext.tag;
 	pcache_slots_write_both(&su->info_slots, &su->info);		/* F7 */
@@ -547,7 +550,7 @@ static __le32 info_flags(struct pcache *pc)
 		    ~(u32)(PCACHE_INFO_GC_PERCENT | PCACHE_INFO_MODE);
 
 	return cpu_to_le32(flags | FIELD_PREP(PCACHE_INFO_GC_PERCENT, pc->gc_percent) |
-			   FIELD_PREP(PCACHE_INFO_MODE, PCACHE_WRITEBACK));
+			   FIELD_PREP(PCACHE_INFO_MODE, pc->mode));
 }
 
 /* A1: both slots of both tails are valid and agree. */
@@ -649,17 +652,15 @@ void pcache_super_forget_own_place(struct pcache *pc)
 }
 
 /**
- * pcache_super_store_gc_percent() - Keep a new gc_percent on the medium.
+ * pcache_super_store_options() - Keep gc_percent and cache mode on the medium.
  * @pc: cache, running and not read-only; admin is held
- * @percent: new value
  */
-void pcache_super_store_gc_percent(struct pcache *pc, u32 percent)
+void pcache_super_store_options(struct pcache *pc)
 {
 	struct pcache_super *su = &pc->super;
 
 	lockdep_assert_held(&pc->admin);
 	mutex_lock(&su->lock);
-	WRITE_ONCE(pc->gc_percent, percent);
 	su->info.flags = info_flags(pc);
 	pcache_slots_write_both(&su->info_slots, &su->info);		/* O1 */
 	su->ext.info_seq = cpu_to_le32(su->info_slots.seq);

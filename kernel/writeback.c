@@ -16,11 +16,16 @@
  * epochs up to some one, and part of the next. The log is asked, not the index:
  * the index knows only the newest place, which may be of a later epoch.
  *
+ * In write-through and write-around nothing is acknowledged while it is dirty. Once
+ * what was acknowledged before is written back (settled), no order needs to be kept.
+ *
  * Errors. What the backing device did not take stays dirty: dirty_tail stands
  * still until it has, the rest of its epoch (with "fast": of the log) is written
- * meanwhile, and pauses between tries grow. If nothing at all can be written,
- * the rest is not tried. With "fast", what failed is logged again at the head as
- * soon as something else could be written, so that dirty_tail moves on.
+ * meanwhile, and pauses between tries grow. Where callers wait for it (settled), the
+ * batch is then written in small pieces, so that nothing fails with its neighbours.
+ * If nothing at all can be written, the rest is not tried. With "fast", or settled,
+ * what failed is logged again at the head as soon as something else could be written,
+ * so that dirty_tail moves on.
  *
  * Dirty data that cannot be read is logged again at the head, as far as it is
  * still live, with a CRC that does not fit, while there is anything else to
@@ -42,6 +47,8 @@
 #define LEAF_RESERVE		40
 #define BIO_PAGES		64U
 #define BIO_SECTORS		(BIO_PAGES << (PAGE_SHIFT - SECTOR_SHIFT))
+/* In one bio, when bios have failed. */
+#define CAREFUL_SECTORS		8U
 #define PAGE_RESERVE		(2 * BIO_PAGES)
 #define PAUSE_MIN_MS		200
 #define PAUSE_MAX_MS		30000
@@ -73,12 +80,16 @@ struct wb_bio {
  * @unreadable: sectors that could not be read
  * @unwritten: sectors that the backing device did not take
  * @durable: ord; where the log ended when it began
+ * @settled: nothing in it that is dirty was acknowledged
+ * @ordered: epochs are kept apart
  * @no_memory: that was short, so it tells nothing of the backing device
  */
 struct round {
 	struct pcache_pos from;
 	struct pcache_pos to;
 	u64 durable;
+	bool settled;
+	bool ordered;
 	bool held;
 	bool no_memory;
 	u32 keys;
@@ -129,13 +140,13 @@ static bool begins_epoch(const struct pcache_kset *ks)
  * Does the round end before this kset? One without dirty keys so far may go on into
  * the next epoch, but not while something of an earlier round is held up.
  */
-static bool round_ends(struct pcache *pc, const struct pcache_kset *ks, const struct round *rd)
+static bool round_ends(const struct pcache_kset *ks, const struct round *rd)
 {
 	if (rd->to.ord == rd->from.ord || (rd->keys == 0 && !rd->held))
 		return false;
 	if (rd->keys + ks->nr_keys > BATCH_KEYS || rd->key_sectors > BATCH_SECTORS)
 		return true;
-	return pc->ordered && begins_epoch(ks);
+	return rd->ordered && begins_epoch(ks);
 }
 
 /*
@@ -154,7 +165,7 @@ static int collect(struct pcache *pc, struct round *rd, const struct pcache_pos 
 
 		if (kind != PCACHE_KSET_ORDINARY && kind != PCACHE_KSET_IS_LAST)
 			return -EUCLEAN;
-		if (round_ends(pc, ks, rd))
+		if (round_ends(ks, rd))
 			break;
 		r = collect_keys(pc, ks, rd);
 		if (r == -ENOMEM && rd->to.ord > rd->from.ord)
@@ -343,13 +354,22 @@ static int write_piece(struct pcache *pc, const struct pcache_extent *e, struct 
 	return err;
 }
 
+/* How much of an extent goes into one bio's worth; @careful: what fails is to be known. */
+static u32 piece_sectors(const struct pcache_extent *e, bool careful)
+{
+	if (!careful)
+		return min(e->sectors, BIO_SECTORS);
+	return min_t(u32, e->sectors, CAREFUL_SECTORS - e->sector % CAREFUL_SECTORS);
+}
+
 /*
  * Writes the batch, and remembers what of it cannot be read: with CRCs as much as
  * one covers; without, block by block where a longer piece has a media error.
+ * @careful: each few sectors in a bio of their own.
  *
  * Returns false without memory to remember what went wrong.
  */
-static bool write_batch(struct pcache *pc)
+static bool write_batch(struct pcache *pc, bool careful)
 {
 	struct wb_bio *open = NULL;
 	struct pcache_extent e, piece;
@@ -363,9 +383,11 @@ static bool write_batch(struct pcache *pc)
 		int err;
 
 		piece = pcache_extent_part(&e, max(at, e.sector), pcache_extent_end(&e));
-		piece.sectors = min(piece.sectors,
-				    piece.sector < single_to ? pc->block_sectors : BIO_SECTORS);
+		piece.sectors = piece.sector < single_to ? min(piece.sectors, pc->block_sectors) :
+							   piece_sectors(&piece, careful);
 		err = write_piece(pc, &piece, &open, &plug);
+		if (careful)
+			wb_submit(&open);
 		if (err && !pc->data_crc && piece.sectors > pc->block_sectors) {
 			single_to = pcache_extent_end(&piece);
 			continue;
@@ -512,6 +534,7 @@ static int log_again(struct pcache *pc, const struct pcache_extent *e, bool spoi
 			part.crc = crc_for_new_key(pc, &part, spoil);
 		part.key_delta = 0;
 		part.key_sectors = part.sectors;
+		pcache_index_will_forget(pc, part.sector);
 		r = pcache_log_extents(pc, sh, &part, 1, false, part_is_live, NULL);
 		if (r && r != -ESTALE)
 			return r;
@@ -604,14 +627,29 @@ static void fail_waiters(struct pcache *pc)
 		w->done(w, -EIO);
 }
 
+static void see_whether_settled(struct pcache *pc)
+{
+	lockdep_assert_held(&pc->journal.lock);
+	pc->wb.settled = pc->journal.dirty_tail.ord >= pc->wb.settle_at;
+}
+
 /* dirty_tail goes to the round's end. */
 static void advance(struct pcache *pc, const struct round *rd)
 {
+	bool before, after;
+
 	if (!pcache_pos_same(&rd->to, &pc->journal.dirty_tail))
 		pcache_tail_store(pc, &pc->journal.dirty_slots, &rd->to);
 	spin_lock(&pc->journal.lock);
 	pc->journal.dirty_tail = rd->to;
+	before = pc->wb.settled;
+	see_whether_settled(pc);
+	after = pc->wb.settled;
 	spin_unlock(&pc->journal.lock);
+	if (after && !before) {
+		pcache_info(pc, "nothing that was acknowledged is dirty any more");
+		pcache_event(pc);
+	}
 	finish_waiters(pc, rd->to.ord);
 	pcache_reclaim_wake(pc);
 }
@@ -644,9 +682,16 @@ static bool write_and_flush(struct pcache *pc, struct round *rd)
 {
 	struct pcache_writeback *w = &pc->wb;
 	u32 all = tree_sectors(&w->batch);
-	bool sorted = write_batch(pc);
+	bool sorted = write_batch(pc, rd->settled && w->pause_ms);
 
 	pcache_count(pc, PCACHE_STAT_WRITEBACK_ERRORS, w->nr_failed);
+	/* A write shall not fail because of its neighbours in a bio. */
+	if (w->nr_failed && rd->settled && !w->pause_ms) {
+		w->nr_failed = 0;
+		pcache_tree_clear(&w->unreadable);
+		sorted = write_batch(pc, true);
+		pcache_count(pc, PCACHE_STAT_WRITEBACK_ERRORS, w->nr_failed);
+	}
 	if (!sorted || !batch_without(pc, &w->unreadable) || !sort_out_failed(pc)) {
 		rd->no_memory = true;
 		return false;
@@ -674,15 +719,20 @@ static bool tree_overlaps(struct pcache_tree *t, sector_t sector, sector_t end)
 
 /*
  * Who waits for what was logged again goes on waiting, for the new keys, or has failed.
- * Also for what is superseded: it may be on the backing device in no version.
+ * Also for what is superseded: it may be on the backing device in no version. What was
+ * not written and had been acknowledged stands further on now.
  */
-static void waiters_move_on(struct pcache *pc)
+static void waiters_move_on(struct pcache *pc, const struct round *rd)
 {
 	struct pcache_journal *j = &pc->journal;
 	struct pcache_waiter *w;
 
 	spin_lock(&j->lock);
+	if (rd->unwritten && !pc->wb.settled && pc->wb.settle_at != U64_MAX)
+		pc->wb.settle_at = j->durable.ord;
 	list_for_each_entry(w, &pc->wb.waiters, link) {
+		if (w->from >= rd->durable)
+			continue;
 		if (!tree_overlaps(&pc->wb.unreadable, w->sector, w->end) &&
 		    !tree_overlaps(&pc->wb.unwritten, w->sector, w->end))
 			continue;
@@ -697,7 +747,7 @@ static void waiters_move_on(struct pcache *pc)
  * Logs again what is unreadable or, with "fast", was not written. The keys that are
  * not committed yet go first: then it is known how much room the log still needs.
  */
-static int move_bad_on(struct pcache *pc)
+static int move_bad_on(struct pcache *pc, const struct round *rd)
 {
 	int r = pcache_journal_sync(pc);
 
@@ -711,7 +761,7 @@ static int move_bad_on(struct pcache *pc)
 	if (!r)
 		r = pcache_journal_sync(pc);
 	if (!r)
-		waiters_move_on(pc);
+		waiters_move_on(pc, rd);
 	return r;
 }
 
@@ -761,6 +811,8 @@ static enum outcome run_round(struct pcache *pc, struct round *rd)
 
 	pcache_journal_places(pc, &at);
 	rd->durable = at.durable.ord;
+	rd->settled = at.settled;
+	rd->ordered = pc->ordered && !at.settled;
 	if (rd->from.ord >= at.durable.ord)
 		return ROUND_EMPTY;
 	r = collect(pc, rd, &at.durable);
@@ -769,11 +821,11 @@ static enum outcome run_round(struct pcache *pc, struct round *rd)
 		pcache_set_state(pc, PCACHE_FAIL, "a kset behind dirty_tail cannot be read");
 	if (r || (rd->keys && !write_and_flush(pc, rd)))
 		return ROUND_FAILED;
-	if (rd->held || (rd->unwritten && pc->ordered))
+	if (rd->held || (rd->unwritten && rd->ordered))
 		return ROUND_HELD;
 	if (nothing_but_bad(pc, rd, &at))
 		return ROUND_STUCK;
-	if ((rd->unreadable || rd->unwritten) && move_bad_on(pc))
+	if ((rd->unreadable || rd->unwritten) && move_bad_on(pc, rd))
 		return ROUND_FAILED;
 	/*
 	 * Not earlier: while dirty_tail is held up, a later try writes older data
@@ -785,15 +837,16 @@ static enum outcome run_round(struct pcache *pc, struct round *rd)
 }
 
 /* Does the next round belong to the same epoch as the one that was held up? */
-static bool same_epoch_goes_on(struct pcache *pc, struct pcache_pos to)
+static bool same_epoch_goes_on(struct pcache *pc, const struct round *rd)
 {
 	struct pcache_kset *ks = pc->wb.kset;
+	struct pcache_pos to = rd->to;
 	enum pcache_kset_kind kind;
 	struct pcache_places at;
 
 	pcache_journal_places(pc, &at);
 	for (; to.ord < at.durable.ord; pcache_kset_next(ks, kind, &to)) {
-		if (!pc->ordered)
+		if (!rd->ordered)
 			return true;
 		kind = pcache_kset_read(pc, &to, ks);
 		if (kind != PCACHE_KSET_IS_LAST)
@@ -852,7 +905,7 @@ static void run_rounds(struct pcache *pc)
 		} else if (o == ROUND_STUCK) {
 			finish_hopeless(pc, pc->wb.stuck_at, true);
 			return;
-		} else if (o == ROUND_HELD && same_epoch_goes_on(pc, rd.to)) {
+		} else if (o == ROUND_HELD && same_epoch_goes_on(pc, &rd)) {
 			rd.held = true;
 		} else if (READ_ONCE(pc->state) == PCACHE_RW) {
 			pause_after_error(pc, &rd);
@@ -885,9 +938,39 @@ void pcache_writeback_wake(struct pcache *pc)
 }
 
 /**
+ * pcache_writeback_settle() - From now on, is what is dirty not acknowledged?
+ * @pc: cache
+ * @through: it is not; what was so far is in the log up to what is durable now
+ */
+void pcache_writeback_settle(struct pcache *pc, bool through)
+{
+	spin_lock(&pc->journal.lock);
+	if (!through)
+		pc->wb.settle_at = U64_MAX;
+	else if (pc->wb.settle_at == U64_MAX)
+		pc->wb.settle_at = pc->journal.durable.ord;
+	see_whether_settled(pc);
+	spin_unlock(&pc->journal.lock);
+}
+
+/**
+ * pcache_writeback_settled() - Is the backing device without what is dirty complete?
+ * @pc: cache
+ *
+ * Then it has all that was acknowledged, durably, but for what could not be read.
+ */
+bool pcache_writeback_settled(struct pcache *pc)
+{
+	struct pcache_places at;
+
+	pcache_journal_places(pc, &at);
+	return at.settled;
+}
+
+/**
  * pcache_writeback_wait() - Be told when what is durable now is clean.
  * @pc: cache, running
- * @w: told; @w->done, @w->sector, @w->end and @w->give_up are set, @w->failed is not.
+ * @w: told; @w->done, @w->sector, @w->end, @w->from and @w->give_up are set.
  *     -EIO: something of that range is not clean, and cannot be read, or with @w->give_up
  *     not be written; or the cache has failed, or write-back is stopped
  *
@@ -990,6 +1073,7 @@ int pcache_writeback_init(struct pcache *pc)
 	struct pcache_writeback *w = &pc->wb;
 
 	w->stop = true;
+	w->settle_at = U64_MAX;
 	spin_lock_init(&w->lock);
 	INIT_LIST_HEAD(&w->waiters);
 	INIT_DELAYED_WORK(&w->work, writeback_work);

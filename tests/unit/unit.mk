@@ -19,6 +19,7 @@ UNIT_DEFS_tiny := -DPCACHE_SEG_BYTES=65536 -DPCACHE_MIN_SEGS=8 -DPCACHE_MIN_BYTE
 UNIT_VARIANT_params-test := tiny
 UNIT_VARIANT_stats-test := tiny
 UNIT_VARIANT_fault-test := tiny
+UNIT_VARIANT_modes-test := tiny
 UNIT_VARIANT_media-test := tiny
 UNIT_VARIANT_checker-test := tiny
 # What else of this tree a program is made of.

@@ -54,8 +54,8 @@ bad_table "Cache device is not a DAX device" "$plain" $DISK
 bad_table "Cache device is too small (512 MiB at least)" /dev/mapper/small $DISK
 bad_table "Expected a number of words behind the devices" $PMEM $DISK writeback
 bad_table "Expected a number of words behind the devices" $PMEM $DISK writeback true more
-bad_table "Option cache_mode: writethrough is not allowed, expected writeback" \
-	$PMEM $DISK writethrough true
+bad_table "Option cache_mode: write is not allowed, expected writeback, writethrough" \
+	$PMEM $DISK write true
 bad_table "Option data_crc: yes is not allowed, expected true or false" \
 	$PMEM $DISK writeback yes
 bad_table "Expected 4 words of options" $PMEM $DISK 4 data_crc true
