@@ -10,8 +10,8 @@
  *   to it since; of a write in flight any of its blocks. A block is never torn.
  * - Two writes to the same block in flight at a time are a mistake: nobody could say
  *   which one stays.
- * - A failed write may have written any of its blocks. Of what a failed FLUSH was for,
- *   any part may be durable, still in the cache, or dropped.
+ * - A failed write may have written any of its blocks, with FUA too to the cache only. Of
+ *   what a failed FLUSH was for, any part may be durable, still in the cache, or dropped.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -142,7 +142,9 @@ static void move_data(struct bio *bio, bool all)
 			if (!in_window(sector))
 				sim_fail("a write to sector %llu, which nobody wrote to", sector);
 			if (all || sim_next(sim_random()) & 1)
-				write_block(index_of(sector), buf + at, bio->bi_opf & REQ_FUA);
+				write_block(index_of(sector), buf + at,
+					    (bio->bi_opf & REQ_FUA) &&
+					    (all || sim_next(sim_random()) & 1));
 		}
 		return;
 	}

@@ -21,6 +21,8 @@
  * - The backing device alone, in the order that is promised: if it holds a write that
  *   began at X, it holds nothing that was surely followed by a write which was durable
  *   before X.
+ * - What was durable at a moment when nothing acknowledged was in the cache alone, is on
+ *   the backing device or followed there by a later write, ever after.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +73,7 @@ static struct {
 	u32 block;
 	u64 now;
 	u64 mix[WORDS];		/* what word i differs by from the first */
+	u64 on_disk;		/* what was durable by then, is on the backing device */
 	struct write write[MAX_WRITES];
 	u32 nr_writes;
 	struct entry entry[MAX_ENTRIES];
@@ -114,6 +117,7 @@ void oracle_new(u64 first_sector, u32 sectors)
 	o.now = 1;
 	for (u32 i = 0; i < WORDS; i++)
 		o.mix[i] = i * MIX;
+	o.on_disk = 0;
 	o.nr_entries = 0;
 	o.nr_open = 0;
 	o.nr_writes = 1;
@@ -131,7 +135,7 @@ void oracle_set_block(u32 sectors)
 }
 
 struct saved {
-	u64 now;
+	u64 now, on_disk;
 	u32 nr_writes, nr_entries, nr_open;
 	char data[];
 };
@@ -150,7 +154,7 @@ void *oracle_save(void)
 	void *p = s->data;
 
 	*s = (struct saved) {
-		.now = o.now, .nr_writes = o.nr_writes, .nr_entries = o.nr_entries,
+		.now = o.now, .on_disk = o.on_disk, .nr_writes = o.nr_writes, .nr_entries = o.nr_entries,
 		.nr_open = o.nr_open,
 	};
 	p = put(p, o.write, o.nr_writes * sizeof(o.write[0]));
@@ -172,6 +176,7 @@ void oracle_load(const void *saved)
 	const void *p = s->data;
 
 	o.now = s->now;
+	o.on_disk = s->on_disk;
 	o.nr_writes = s->nr_writes;
 	o.nr_entries = s->nr_entries;
 	o.nr_open = s->nr_open;
@@ -549,6 +554,11 @@ void oracle_settle(const void *buf, const bool *known)
 
 /* The backing device alone */
 
+void oracle_all_on_disk(void)
+{
+	o.on_disk = o.now;
+}
+
 const char *oracle_disk(const u8 *(*content)(u64 sector), bool ordered)
 {
 	static struct entry *found[ORACLE_MAX_SECTORS];
@@ -569,16 +579,20 @@ const char *oracle_disk(const u8 *(*content)(u64 sector), bool ordered)
 				     "the sector before, in the same block, is of another write");
 		newest = max(newest, write_of(found[i])->begin);
 	}
-	for (u32 i = 0; ordered && i < o.sectors; i++) {
+	for (u32 i = 0; i < o.sectors; i++) {
 		const struct entry *e = found[i];
+		u64 until = max(ordered ? newest : 0, o.on_disk);
 
 		for (u32 k = o.sector[i].newest; k != NONE; k = o.entry[k].older) {
 			const struct entry *other = &o.entry[k];
 
 			if (other == e || other->dead || is_doubtful(other) ||
 			    write_of(other)->begin < write_of(e)->end ||
-			    durable_at(other) > newest)
+			    durable_at(other) > until)
 				continue;
+			if (durable_at(other) <= o.on_disk)
+				return wrong("backing device alone", content(o.first + i),
+					     o.first + i, "a later one was said to be there");
 			return wrong("backing device alone", content(o.first + i), o.first + i,
 				     "it holds a write of a later epoch, but not this sector's before");
 		}

@@ -54,6 +54,9 @@ const char *oracle_recovered(const void *buf, u64 sector, u32 sectors);
  */
 void oracle_settle(const void *buf, const bool *known);
 
+/* What is durable by now, the backing device has: it must not be lost with the cache. */
+void oracle_all_on_disk(void);
+
 /**
  * oracle_disk() - Is the backing device alone some disk that lost power?
  * @content: gives a sector's content

@@ -161,6 +161,8 @@ void sim_params_draw(struct sim_params *p, u64 seed)
 	draw_faults(p, seed);
 	SELDOM(old, 12, 1);
 	SELDOM(smaller, 24, 4);
+	DRAW(mode, 0, 0, 0, 0, 0, 1, 1, 2, 2, 3);
+	SELDOM(modes, 8, 900);
 	DRAW(theme, 0, 0, 0, 0, 0, 0, 1, 2);
 	apply_theme(p);
 	if (p->smaller)

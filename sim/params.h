@@ -58,6 +58,8 @@
 	X(mainline, 0, "of 1024 sessions are Linux's own")		\
 	X(smaller, 0, "segments fewer has the cache device at first")	\
 	X(old, 0, "the medium is formatted over the remains of another cache")	\
+	X(mode, 0, "cache_mode: writeback, writethrough, writearound, writeonly") \
+	X(modes, 0, "of 1024 pauses have a change of the cache mode")	\
 	X(theme, 0, "1: full after Linux's own; 2: epochs and write errors; else none")
 
 struct sim_params {

@@ -84,6 +84,7 @@ static struct {
 	bool cut_at_ack;	/* the power goes soon after the next acknowledged FLUSH */
 	u32 script_at;
 	u32 next_place;		/* of operation n */
+	bool through;		/* what is acknowledged, the backing device has */
 	bool looked;
 	bool known[DISK_MAX_SECTORS];	/* of what was looked at */
 	bool gone;
@@ -131,6 +132,47 @@ static bool disk_errors(u64 since)
 	return disk_model_failed() != since;
 }
 
+/* Cache modes */
+
+static const char * const mode_names[] = {
+	"writeback", "writethrough", "writearound", "writeonly",
+};
+
+static bool has_modes(void)
+{
+	return params()->mode || params()->modes;
+}
+
+static bool is_mode(const char *name)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(mode_names); i++)
+		if (!strcmp(name, mode_names[i]))
+			return has_modes() || i == 0;
+	return false;
+}
+
+/* Is the status one that promises that the backing device has all? */
+static void note_mode(void)
+{
+	char text[1000], mode[16] = "";
+
+	if (!has_modes() || run.s->only_look)
+		return;
+	dm_host_status(run.md, STATUSTYPE_INFO, 0, text, sizeof(text));
+	if (sscanf(text, "%*u %*u pcache %*s %*s %*s %*s %*s %*s %*s %*s %*s %15s", mode) != 1)
+		sim_fail("status: %s", text);
+	run.through = !strcmp(mode, mode_names[1]) || !strcmp(mode, mode_names[2]);
+	if (run.through)
+		oracle_all_on_disk();
+}
+
+static void flush_ended(u64 begin)
+{
+	oracle_flush_end(begin);
+	if (run.through)
+		oracle_all_on_disk();
+}
+
 /* Attaching */
 
 /* From now on the medium may keep this; when it is said to be so, it does. */
@@ -166,6 +208,7 @@ static void check_gc_percent(u32 percent)
 static void table_line(char *line, size_t bytes, bool force)
 {
 	const struct sim_params *p = params();
+	bool mode = has_modes() && below(4);
 	char gc[30] = "";
 
 	if (!run.s->gc_percent) {
@@ -176,10 +219,12 @@ static void table_line(char *line, size_t bytes, bool force)
 		begin_gc_percent(percent);
 		snprintf(gc, sizeof(gc), " gc_percent %u", percent);
 	}
-	snprintf(line, bytes, "0 %llu pcache pmem0 vda %u data_crc %s writeback_order %s%s%s",
+	snprintf(line, bytes, "0 %llu pcache pmem0 vda %u data_crc %s writeback_order %s%s%s%s%s",
 		 (unsigned long long)session_first_sector(p) + p->sectors,
-		 4 + (gc[0] ? 2 : 0) + (force ? 2 : 0), p->data_crc ? "true" : "false",
-		 p->fast ? "fast" : "ordered", gc, force ? " format force" : "");
+		 4 + (gc[0] ? 2 : 0) + (force ? 2 : 0) + (mode ? 2 : 0), p->data_crc ? "true" : "false",
+		 p->fast ? "fast" : "ordered", gc,
+		 mode ? " cache_mode " : "", mode ? mode_names[p->mode & 3] : "",
+		 force ? " format force" : "");
 }
 
 /* What the checker found on the medium. */
@@ -223,7 +268,7 @@ static void check_status(const bool *changed)
 		check_position(&at[i], segs, line);
 	if (super || seg_total > (pmem_model_bytes() - PCACHE_SEGS_OFF) / PCACHE_SEG_BYTES ||
 	    segs != seg_total || used > segs || gc > 90 ||
-	    strcmp(mode, "writeback"))
+	    !is_mode(mode))
 		sim_fail("the status is not right: %s", line);
 	check_gc_percent(gc);
 	if (!media_errors() && (strcmp(state, run.s->read_only ? "ro" : "rw") || strcmp(check, "-")))
@@ -394,7 +439,7 @@ static void suspend(bool noflush)
 	if (r)
 		sim_fail("suspend: %d", r);
 	if (!media_errors())
-		oracle_flush_end(begin);
+		flush_ended(begin);
 }
 
 /* Removing does what suspending does, where that was not done before. */
@@ -408,7 +453,8 @@ static void detach(void)
 		sim_fail("the device cannot be removed");
 	run.md = NULL;
 	if (!media_errors())
-		oracle_flush_end(begin);
+		flush_ended(begin);
+	run.through = false;
 }
 
 static void table_of(char *line, size_t bytes)
@@ -518,14 +564,19 @@ static void trace_op(const struct op *op, const char *what, int error)
 
 static void end_write(struct op *op, int error)
 {
-	if (error && !media_errors())
+	bool excused = media_errors() ||
+		       (has_modes() && op->sectors && disk_errors(op->disk_failed));
+
+	if (error && !excused)
 		sim_fail("a %s ended with %d", op->sectors ? "write" : "flush", error);
 	if (op->sectors)
 		oracle_write_end(op->write, error, op->flags & REQ_FUA);
 	if (op->again)
 		oracle_write_end(op->again, error, op->flags & REQ_FUA);
 	if (!error && op->flags & REQ_PREFLUSH)
-		oracle_flush_end(op->begin);
+		flush_ended(op->begin);
+	else if (!error && op->flags & REQ_FUA && run.through)
+		oracle_all_on_disk();
 	if (run.cut_at_ack && op_is_flush(op->flags)) {
 		run.cut_at_ack = false;
 		sim_set_cut(1 + below(below(2) ? 6 : 200));
@@ -880,6 +931,19 @@ static void interrupt_flush(void)
 	join_flush(&m, -EINTR, 0);
 }
 
+/* Under load; to clean first, the disk has to work. */
+static void change_mode(void)
+{
+	u32 mode = run.gone ? 3 * below(2) : below(4);
+	char text[40];
+
+	set_disk_errors(params()->read_errors, 0, 0);
+	run.through &= mode == 1 || mode == 2;
+	snprintf(text, sizeof(text), "cache_mode %s", mode_names[mode]);
+	send(text);
+	note_mode();
+}
+
 static void suspend_and_resume(void)
 {
 	struct flush_message m = { };
@@ -933,6 +997,8 @@ static bool work_once(void)
 		send_some();
 	if (chance(p->messages) && run.gone)
 		interrupt_flush();
+	if (chance(p->modes))
+		change_mode();
 	if (chance(p->suspends) && !run.gone)
 		suspend_and_resume();
 	/*
@@ -945,6 +1011,7 @@ static bool work_once(void)
 		set_disk_errors(p->read_errors, 0, 0);
 	}
 	join_submitters();
+	note_mode();
 	set_disk_errors(p->read_errors, p->write_errors, p->flush_errors);
 	if (chance(p->gone))
 		break_disk();
@@ -952,6 +1019,7 @@ static bool work_once(void)
 	if (chance(p->detaches)) {
 		if (!reattach())
 			return false;
+		note_mode();
 	}
 	return true;
 }
@@ -1145,6 +1213,8 @@ static void work(void)
 
 	if (attached && run.s->crashed)
 		look();
+	if (attached)
+		note_mode();
 	if (run.s->only_look && !run.s->read_only && below(4))
 		sim_cut();
 	if (attached && run.s->script)
