@@ -84,6 +84,8 @@ static struct {
 	bool cut_at_ack;	/* the power goes soon after the next acknowledged FLUSH */
 	u32 script_at;
 	u32 next_place;		/* of operation n */
+	bool cleaner;		/* writes are done when they are clean */
+	bool cleaned;		/* and those before are, too */
 	bool through;		/* what is acknowledged, the backing device has */
 	bool looked;
 	bool known[DISK_MAX_SECTORS];	/* of what was looked at */
@@ -161,7 +163,7 @@ static void note_mode(void)
 	dm_host_status(run.md, STATUSTYPE_INFO, 0, text, sizeof(text));
 	if (sscanf(text, "%*u %*u pcache %*s %*s %*s %*s %*s %*s %*s %*s %*s %15s", mode) != 1)
 		sim_fail("status: %s", text);
-	run.through = !strcmp(mode, mode_names[1]) || !strcmp(mode, mode_names[2]);
+	run.through = run.cleaned || !strcmp(mode, mode_names[1]) || !strcmp(mode, mode_names[2]);
 	if (run.through)
 		oracle_all_on_disk();
 }
@@ -454,7 +456,7 @@ static void detach(void)
 	run.md = NULL;
 	if (!media_errors())
 		flush_ended(begin);
-	run.through = false;
+	run.cleaner = run.cleaned = run.through = false;
 }
 
 static void table_of(char *line, size_t bytes)
@@ -851,6 +853,13 @@ static bool send(const char *text)
 	if (r < 0 && !media_errors() && !(r == -ENOMEM && params()->alloc_fail) &&
 	    !disk_errors(failed))
 		sim_fail("message %s: %d", text, r);
+	if (r == 0) {
+		run.cleaned |= run.cleaner && !strcmp(text, "flush");
+		run.cleaner |= !strcmp(text, "cleaner");
+		run.through |= run.cleaned;
+		if (run.through)
+			oracle_all_on_disk();
+	}
 	return r >= 0;
 }
 
@@ -938,7 +947,7 @@ static void change_mode(void)
 	char text[40];
 
 	set_disk_errors(params()->read_errors, 0, 0);
-	run.through &= mode == 1 || mode == 2;
+	run.through &= run.cleaned || mode == 1 || mode == 2;
 	snprintf(text, sizeof(text), "cache_mode %s", mode_names[mode]);
 	send(text);
 	note_mode();
@@ -1007,6 +1016,7 @@ static bool work_once(void)
 	 */
 	if (run.gone || p->write_errors || p->flush_errors) {
 		msleep(1 + below(20000));
+		note_mode();
 		heal_disk();
 		set_disk_errors(p->read_errors, 0, 0);
 	}
