@@ -680,6 +680,12 @@ static unsigned int class_for(size_t size)
 	return class;
 }
 
+/* Of a long block, where the pattern at its end begins. */
+NO_ASAN static size_t tail_of(const struct block *b)
+{
+	return (b->size - FILL_BYTES) & ~7UL;
+}
+
 NO_ASAN static void fill_freed(struct block *b)
 {
 	char *p = (char *)(b + 1);
@@ -688,7 +694,7 @@ NO_ASAN static void fill_freed(struct block *b)
 		memset(p, FREED_BYTE, b->size);
 	} else {
 		memset(p, FREED_BYTE, FILL_BYTES);
-		memset(p + b->size - FILL_BYTES, FREED_BYTE, FILL_BYTES);
+		memset(p + tail_of(b), FREED_BYTE, b->size - tail_of(b));
 	}
 }
 
@@ -716,7 +722,7 @@ NO_ASAN static void check_freed(const struct block *b)
 		check_bytes(b, 0, b->size);
 	} else {
 		check_bytes(b, 0, FILL_BYTES);
-		check_bytes(b, b->size - FILL_BYTES, FILL_BYTES);
+		check_bytes(b, tail_of(b), b->size - tail_of(b));
 	}
 	if (b->magic != IS_FREE)
 		sim_fail("the header of freed memory is overwritten");

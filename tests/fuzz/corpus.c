@@ -117,6 +117,8 @@ static void save_tables(void)
 		"!0 8256 pcache pmem0 vda writeback false\ngc_percent 5\n~\ncleaner\n?z\n-",
 		"!0 100 pcache 240:0 240:1 10 cache_mode writeback writeback_order fast format "
 		"never backing_id my-disk gc_percent 0\nflush_on_suspend\nclear_stats",
+		"0 8256 pcache pmem0 vda 2 cache_mode writearound\ncache_mode writeback\n"
+		"cache_mode writethrough\n?\002\n~\ncache_mode around",
 		"0 8192 pcache pmem0 vda 4 data_crc true gc_percent 90\ngc_percent 91\n~n\nstats",
 		"!0 8256 pcache pmem0 vda 2 format force\n@0 8256 pcache pmem0 vda\n-",
 		"!0 8256 pcache pmem0 vda 2 format force backing_id x",

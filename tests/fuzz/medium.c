@@ -75,6 +75,7 @@ static const char *options(void)
 	static const char *const lines[] = {
 		"", "", "", "2 writeback_order fast", "2 gc_percent 0", "2 format force",
 		"2 format never", "4 gc_percent 90 writeback_order fast",
+		"2 cache_mode writethrough", "2 cache_mode writearound", "2 cache_mode writeonly",
 	};
 
 	return lines[fz.in.head.options % ARRAY_SIZE(lines)];
@@ -400,6 +401,7 @@ static void load(void)
 	const struct disk_config disk = { .sectors = DISK_SECTORS, .block_sectors = 1 };
 
 	pmem_model_new(fz.in.bytes);
+	pmem_model_set_store_heals(true);
 	pmem_model_write(0, fz.in.media, fz.in.bytes);
 	pmem_model_settle();
 	for (u32 i = 0; i < fz.in.nr_poison; i++)

@@ -199,7 +199,8 @@ static void look(void)
 
 static void end_write(struct request *rq, int error)
 {
-	if (error && !media_errors())
+	/* In some modes a write waits for the disk. */
+	if (error && !media_errors() && !(rq->sectors && disk_model_failed()))
 		sim_fail("a %s ended with %d", rq->sectors ? "write" : "flush", error);
 	if (rq->sectors)
 		oracle_write_end(rq->write, error, rq->flags & REQ_FUA);
@@ -289,14 +290,15 @@ static void send(u32 which)
 {
 	static const char *const texts[] = {
 		"flush", "cleaner", "gc_percent 0", "gc_percent 90", "gc_percent 70", "stats",
-		"clear_stats", "flush_on_suspend",
+		"clear_stats", "flush_on_suspend", "cache_mode writeback",
+		"cache_mode writethrough", "cache_mode writearound", "cache_mode writeonly",
 	};
 	const char *text = texts[which % ARRAY_SIZE(texts)];
 	char result[2048];
 	int r;
 
-	/* It would wait as long as the disk fails. */
-	if (text == texts[0])
+	/* These would wait as long as the disk fails. */
+	if (text == texts[0] || !strncmp(text, "cache_mode", 10))
 		heal();
 	r = dm_host_message(sc.md, text, result, sizeof(result));
 	if (r < 0 && !media_errors() && !disk_model_failed() &&
@@ -502,6 +504,7 @@ static void begin(void)
 	u64 bytes = PCACHE_SEGS_OFF + (u64)sc.p.segs * PCACHE_SEG_BYTES;
 
 	pmem_model_new(ALIGN(bytes, PAGE_SIZE));
+	pmem_model_set_store_heals(true);
 	disk_model_new(&disk);
 	oracle_new(disk.first, disk.sectors);
 	sim_seed(&sc.random, sc.head.seed);
