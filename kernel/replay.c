@@ -129,6 +129,24 @@ static bool forget_range(struct pcache *pc, const struct pcache_extent *e)
 	return true;
 }
 
+/*
+ * Is an older key of the log under the same place? It was logged again. When key_tail
+ * passes the older one, the index forgets what the newer one still names.
+ */
+static bool is_logged_again(struct pcache_shard *sh, const struct pcache_extent *e)
+{
+	sector_t at = e->sector;
+	struct pcache_extent old;
+
+	lockdep_assert_held(&sh->lock);
+	while (pcache_tree_first(&sh->tree, at, &old) && old.sector < pcache_extent_end(e)) {
+		if (pcache_same_place(&old, e))
+			return true;
+		at = pcache_extent_end(&old);
+	}
+	return false;
+}
+
 static bool replay_key(struct pcache *pc, struct walk *w, const struct pcache_media_key *key)
 {
 	struct pcache_extent e;
@@ -158,6 +176,7 @@ static bool replay_key(struct pcache *pc, struct walk *w, const struct pcache_me
 	if (!pcache_tree_prepare(&sh->tree, 1, GFP_KERNEL))
 		return false;
 	spin_lock(&sh->lock);
+	sh->tree.forgot |= is_logged_again(sh, &e);
 	pcache_index_insert(pc, sh, &e);
 	spin_unlock(&sh->lock);
 	return true;

@@ -177,6 +177,25 @@ static void save_scripts(void)
 	}
 }
 
+/*
+ * Scripts that found a mistake:
+ * - after an attach a write went around the cache, over a key that had been logged again
+ *   and that the index had forgotten with the older one of the same place
+ */
+static void save_found(void)
+{
+	static const u8 around[] = {
+		0x42, 0x04, 0xb6, 0x1b, 0x00, 0x36, 0x21, 0x00,
+		SCRIPT_MESSAGE, 0x16, 0x02, 0x00,
+		SCRIPT_WRITE_MORE, 0xc2, 0x0a, 0x00,
+		SCRIPT_DISK_BAD, 0xee, 0x06, 0x26,
+		SCRIPT_ATTACH, 0xaa, 0x08, 0x00,
+		SCRIPT_WRITE_MORE, 0xbd, 0x0a, 0x39,
+	};
+
+	save("script", "found", 0, around, sizeof(around));
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2) {
@@ -190,5 +209,6 @@ int main(int argc, char **argv)
 	save_values(6);
 	save_tables();
 	save_scripts();
+	save_found();
 	return 0;
 }
