@@ -80,6 +80,7 @@ struct wb_bio {
  * @unreadable: sectors that could not be read
  * @unwritten: sectors that the backing device did not take
  * @durable: ord; where the log ended when it began
+ * @tried: ord; the same of the last one since dirty_tail that failed
  * @settled: nothing in it that is dirty was acknowledged
  * @ordered: epochs are kept apart
  * @no_memory: that was short, so it tells nothing of the backing device
@@ -88,6 +89,7 @@ struct round {
 	struct pcache_pos from;
 	struct pcache_pos to;
 	u64 durable;
+	u64 tried;
 	bool settled;
 	bool ordered;
 	bool held;
@@ -857,7 +859,7 @@ static bool same_epoch_goes_on(struct pcache *pc, const struct round *rd)
 
 /*
  * Whoever gives up has been tried for by now, as far as a round goes, if its keys were
- * durable when the round began; for the others another one is on its way.
+ * durable when a round began that failed; for the others another one is on its way.
  */
 static void pause_after_error(struct pcache *pc, const struct round *rd)
 {
@@ -869,8 +871,7 @@ static void pause_after_error(struct pcache *pc, const struct round *rd)
 		pcache_event(pc);
 	}
 	w->pause_ms = clamp(w->pause_ms * 2, PAUSE_MIN_MS, pause_max);
-	if (!rd->no_memory)
-		finish_hopeless(pc, rd->durable, false);
+	finish_hopeless(pc, rd->tried, false);
 	if (!READ_ONCE(w->stop))
 		queue_delayed_work(pc->wb_wq, &w->work, msecs_to_jiffies(w->pause_ms));
 }
@@ -896,6 +897,8 @@ static void run_rounds(struct pcache *pc)
 						     rd.written, rd.unreadable, rd.unwritten,
 						     o == ROUND_DONE);
 		clear_trees(&pc->wb);
+		if (rd.unwritten || (o == ROUND_FAILED && !rd.no_memory))
+			rd.tried = rd.durable;
 		if (o == ROUND_DONE) {
 			if (!rd.unwritten)
 				writing_works(pc);
@@ -911,7 +914,9 @@ static void run_rounds(struct pcache *pc)
 			pause_after_error(pc, &rd);
 			return;
 		}
-		rd = (struct round) { .from = rd.to, .held = rd.held };
+		rd = (struct round) {
+			.from = rd.to, .held = rd.held, .tried = rd.held ? rd.tried : 0,
+		};
 		cond_resched();
 	}
 	if (READ_ONCE(pc->state) != PCACHE_RW)
