@@ -830,6 +830,12 @@ static enum outcome run_round(struct pcache *pc, struct round *rd)
 	if ((rd->unreadable || rd->unwritten) && move_bad_on(pc, rd))
 		return ROUND_FAILED;
 	/*
+	 * The mode was changed: then what was not written may have been acknowledged before
+	 * it was logged again, and followed by a later epoch. So it stays in its place, too.
+	 */
+	if (rd->unwritten && pc->ordered && !pcache_writeback_settled(pc))
+		return ROUND_FAILED;
+	/*
 	 * Not earlier: while dirty_tail is held up, a later try writes older data
 	 * over this once more.
 	 */
