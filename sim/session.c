@@ -944,10 +944,12 @@ static void interrupt_flush(void)
 static void change_mode(void)
 {
 	u32 mode = run.gone ? 3 * below(2) : below(4);
+	bool cleans = mode == 1 || mode == 2;
 	char text[40];
 
-	set_disk_errors(params()->read_errors, 0, 0);
-	run.through &= run.cleaned || mode == 1 || mode == 2;
+	if (cleans)
+		set_disk_errors(params()->read_errors, 0, 0);
+	run.through &= run.cleaned || cleans;
 	snprintf(text, sizeof(text), "cache_mode %s", mode_names[mode]);
 	send(text);
 	note_mode();
