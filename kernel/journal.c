@@ -89,8 +89,9 @@ bool pcache_journal_append(struct pcache *pc, const struct pcache_extent *keys, 
 	for (i = 0; i < nr; i++)
 		pcache_key_encode(pc, &keys[i], &j->open->keys[j->open->nr_keys++]);
 	spin_unlock(&j->lock);
-	if (first)
-		queue_delayed_work(pc->log_wq, &j->commit_work, COMMIT_DELAY);
+	if (first)	/* who waits for room needs it to be committed and written back */
+		queue_delayed_work(pc->log_wq, &j->commit_work,
+				   pcache_io_waiting(pc) ? 0 : COMMIT_DELAY);
 	return true;
 }
 
