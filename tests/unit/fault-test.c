@@ -731,11 +731,15 @@ static void bad_kset_at_run_time(bool clean, bool poison)
 	damage_kset(&f, &ksets[nr], poison);
 	port_bdev_clear_faults(f.h.disk);
 	CHECK_EQ(dm_host_resume(f.h.md), 0);
+	/* When it fails the key of this is not committed yet: it is lost, which a FLUSH tells. */
+	if (clean)
+		write_sectors(&f, 600, 10);
 	if (clean)
 		CHECK_EQ(message(&f, "gc_percent 0"), 0);
 	else
 		CHECK_EQ(message(&f, "flush"), -EIO);
 	AWAIT(!strcmp(status(&f).state, "fail"));
+	CHECK_EQ(dm_host_flush(dm_host_bdev(f.h.md)), -EIO);
 	CHECK(host_logged(clean ? "failed: a kset at key_tail cannot be read" :
 			  "failed: a kset behind dirty_tail cannot be read"));
 	CHECK_EQ(try_write(&f, 0, 1, 0), -EIO);
@@ -747,6 +751,7 @@ static void bad_kset_at_run_time(bool clean, bool poison)
 		   "Cache log is damaged (see the kernel log): attach read-only, or repair");
 	mend_kset(&f, &ksets[nr], poison);
 	attach(&f, "");
+	write_sectors(&f, 600, 10);
 	check_clean(&f);
 	detach(&f);
 	fixture_close(&f);
@@ -840,6 +845,33 @@ static void test_flush_message(void)
 	CHECK_EQ(fl.result, 0);
 	CHECK_EQ(status(&f).dirty_sectors, 0);
 	check_disk(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
+/* Nothing can be written back: what is clean makes room for fills all the same. */
+static void test_fills_while_writes_fail(void)
+{
+	struct host_status st;
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, "2 gc_percent 70");
+	for (u32 at = 0; at < 600; at += 20)
+		write_sectors(&f, at, 20);
+	CHECK_EQ(message(&f, "flush"), 0);
+	fail_writes(&f, PORT_FAULT_ALWAYS);
+	write_sectors(&f, 600, 1);
+	AWAIT(status(&f).writeback_errors >= 1);
+	st = status(&f);
+	CHECK_EQ(st.reclaimed_segments, 0);
+	CHECK_EQ(st.dirty_sectors, 1);
+	for (u32 at = 700; at + 20 < SMALL_SECTORS; at += 20)
+		CHECK_EQ(try_read(&f, at, 20), 0);
+	AWAIT(status(&f).reclaimed_segments > 0);
+	CHECK_EQ(status(&f).dirty_sectors, 1);
+	port_bdev_clear_faults(f.h.disk);
+	check_clean(&f);
 	detach(&f);
 	fixture_close(&f);
 }
@@ -1273,6 +1305,7 @@ static const struct test_case cases[] = {
 	{ "bad_kset_at_run_time", test_bad_kset_at_run_time },
 	{ "cleaner", test_cleaner },
 	{ "flush_message", test_flush_message },
+	{ "fills_while_writes_fail", test_fills_while_writes_fail },
 	{ "noflush_suspend", test_noflush_suspend },
 	{ "suspend_given_up", test_suspend_given_up },
 	{ "suspend_cycles", test_suspend_cycles },
