@@ -105,6 +105,28 @@ static void test_write_errors(void)
 }
 
 /*
+ * What is written while dirty_tail is held up stays dirty: a later try writes it again,
+ * maybe older data first.
+ */
+static void test_held_up_stays_dirty(void)
+{
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, "2 writeback_order ordered");
+	port_bdev_fault(f.h.disk, PORT_FAULT_WRITE, 300, 10, PORT_FAULT_ALWAYS, BLK_STS_IOERR);
+	write_sectors(&f, 100, 10);
+	write_sectors(&f, 300, 10);
+	flush(&f);
+	AWAIT(status(&f).writeback_errors >= 3);
+	CHECK_EQ(status(&f).dirty_sectors, 20);
+	port_bdev_clear_faults(f.h.disk);
+	check_clean(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
+/*
  * Nothing can be written: the cache fills up, writes wait, reads go on. When the
  * device comes back, all of them end.
  */
@@ -1186,6 +1208,45 @@ static void writeback_without_memory(const char *options, bool fail)
 	fixture_close(&f);
 }
 
+/* What must not wait gets no memory. */
+static bool fail_at_once(gfp_t gfp, size_t size)
+{
+	return !gfpflags_allow_blocking(gfp);
+}
+
+/* So many segments are free: the data heads get none of the last ones. */
+#define NONE_FOR_DATA	4
+
+static u32 free_segs(struct fixture *f)
+{
+	struct host_status st = status(f);
+
+	return st.cache_segs - st.segs_used;
+}
+
+/* A write finds room, but no memory at once: it does not wait for room then. */
+static void test_no_memory_is_not_no_room(void)
+{
+	struct fixture f;
+	u64 waits;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, "");
+	fail_writes(&f, PORT_FAULT_ALWAYS);
+	for (u32 at = 0; free_segs(&f) > NONE_FOR_DATA; at++)
+		write_sectors(&f, at % 1000, 1);
+	waits = status(&f).space_waits;
+	port_set_alloc_failure(fail_at_once);
+	for (u32 i = 0; i < 60 && status(&f).space_waits == waits; i++)
+		write_sectors(&f, 1001 + 2 * i, 1);
+	port_set_alloc_failure(NULL);
+	CHECK(status(&f).space_waits > waits);
+	port_bdev_clear_faults(f.h.disk);
+	check_clean(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
 static void test_writeback_without_memory(void)
 {
 	for_each_variant(v) {
@@ -1261,6 +1322,54 @@ static void test_bare(void)
 	drop_bare(&f, pc);
 }
 
+struct epoch_waiter {
+	struct pcache *pc;
+	struct pcache_waiter waiter;
+	bool marked;
+	struct completion done;
+};
+
+static void note_mark(struct pcache_waiter *w, int err)
+{
+	struct epoch_waiter *e = container_of(w, struct epoch_waiter, waiter);
+
+	CHECK_EQ(err, 0);
+	e->marked = e->pc->journal.open->epoch;
+	complete(&e->done);
+}
+
+/*
+ * A FLUSH that finds all committed, by the timer: before it is acknowledged, what
+ * anybody logs from then on belongs to the next epoch.
+ */
+static void test_epoch_before_end(void)
+{
+	struct fixture f;
+	struct pcache *pc = make_bare(&f);
+	struct pcache_journal *j = &pc->journal;
+	struct epoch_waiter e = { .pc = pc, .waiter = { .done = note_mark, .epoch = true } };
+	struct pcache_extent key = { .sector = 40, .sectors = 8, .key_sectors = 8 };
+	struct pcache_room room;
+
+	init_completion(&e.done);
+	CHECK(!pcache_resume(pc));
+	CHECK(pcache_room_get(pc, key.sectors, &room));
+	key.seg = room.seg;
+	key.off = room.off;
+	CHECK_EQ(pcache_log_extents(pc, pcache_index_shard(pc, key.sector), &key, 1, true, NULL,
+				    NULL), 0);
+	pcache_seg_put(pc, room.seg, 1);
+	mod_delayed_work(pc->log_wq, &j->commit_work, 0);
+	flush_workqueue(pc->log_wq);
+	CHECK_EQ(j->open->nr_keys, 0);
+	CHECK(!j->open->epoch);
+	pcache_journal_flush(pc, &e.waiter);
+	wait_for_completion(&e.done);
+	CHECK(e.marked);
+	pcache_suspend(pc);
+	drop_bare(&f, pc);
+}
+
 /* The middle of an extent becomes clean without memory for a split: from the reserve. */
 static void test_clean_without_memory(void)
 {
@@ -1291,6 +1400,7 @@ static void test_clean_without_memory(void)
 
 static const struct test_case cases[] = {
 	{ "write_errors", test_write_errors },
+	{ "held_up_stays_dirty", test_held_up_stays_dirty },
 	{ "device_gone_and_back", test_device_gone_and_back },
 	{ "flush_errors", test_flush_errors },
 	{ "read_errors", test_read_errors },
@@ -1314,9 +1424,11 @@ static const struct test_case cases[] = {
 	{ "alloc_at_attach", test_alloc_at_attach },
 	{ "alloc_at_format", test_alloc_at_format },
 	{ "alloc_at_run_time", test_alloc_at_run_time },
+	{ "no_memory_is_not_no_room", test_no_memory_is_not_no_room },
 	{ "writeback_without_memory", test_writeback_without_memory },
 	{ "clean_without_memory", test_clean_without_memory },
 	{ "bare", test_bare },
+	{ "epoch_before_end", test_epoch_before_end },
 };
 
 int main(int argc, char **argv)
