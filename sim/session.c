@@ -358,7 +358,11 @@ void session_moment(void)
 	check_none_late();
 }
 
-/* What attaching had to store is durable; write-back and reclaim may already have begun. */
+/*
+ * What attaching had to store is durable. Where write-back or reclaim have stored something
+ * since, they may be in the middle of it: key_tail past the own place, and that not yet
+ * forgotten.
+ */
 static int resume_attached(void)
 {
 	int r;
@@ -369,7 +373,7 @@ static int resume_attached(void)
 	if (r || run.s->read_only || media_errors())
 		return r;
 	check_medium(pmem_model_durable(),
-		     run.others ? CHECKER_RUNNING : CHECKER_ATTACHED, "just attached");
+		     run.others ? CHECKER_CRASHED : CHECKER_ATTACHED, "just attached");
 	check_status(&run.others);
 	return 0;
 }
