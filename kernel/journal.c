@@ -459,7 +459,7 @@ bool pcache_journal_move_on(struct pcache *pc)
  * @keys: extents, each the whole of a key; their data is durable
  * @nr: how many, at most PCACHE_CHUNK_KEYS
  * @may_wait: wait for memory for the index, as pcache_index_lock_wait() does
- * @check: asked with the shard locked whether it is still right; may be NULL
+ * @check: asked with the shard locked whether it is still right
  * @arg: handed to @check
  *
  * Each key takes a ref of its segment, of which the caller holds one.
@@ -483,7 +483,7 @@ int pcache_log_extents(struct pcache *pc, struct pcache_shard *sh,
 			pcache_index_lock_wait(pc, sh, nr);
 		else if (!pcache_index_lock(pc, sh, nr))
 			r = -ENOMEM;
-		if (!r && check && !check(sh, keys, nr, arg))
+		if (!r && !check(sh, keys, nr, arg))
 			r = -ESTALE;
 		if (!r)
 			logged = pcache_journal_append(pc, keys, nr, &spare);

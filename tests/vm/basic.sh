@@ -108,20 +108,6 @@ test_messages() {
 	logged "in use by a pcache target"
 }
 
-# backing linear|error: what stands where the backing device is expected.
-backing() {
-	local table
-	table="0 $(blockdev --getsz $DISK) $1"
-	[ "$1" = error ] || table="$table $DISK 0"
-	if [ -e /dev/mapper/backing ]; then
-		dmsetup load backing --table "$table"
-		dmsetup suspend --noflush backing
-		dmsetup resume backing
-	else
-		dmsetup create backing --table "$table"
-	fi
-}
-
 test_keep_dirty() {
 	say "removal keeps dirty data"
 	flush_cache

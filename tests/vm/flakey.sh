@@ -12,20 +12,6 @@
 
 MIB=$(work 64 16)
 SEED=1
-sectors=$(blockdev --getsz $DISK)
-
-# backing TARGET [ARGUMENTS BEHIND THE DEVICE]: what the backing device is now.
-backing() {
-	local table="0 $sectors $1"
-	[ "$1" = error ] || table="$table $DISK 0 ${*:2}"
-	if [ -e /dev/mapper/backing ]; then
-		dmsetup load backing --table "$table"
-		dmsetup suspend --noflush --nolockfs backing
-		dmsetup resume backing
-	else
-		dmsetup create backing --table "$table"
-	fi
-}
 
 writes() {
 	./blk write $DEV /tmp/reference $MIB "$1" 256 $((SEED++))

@@ -66,6 +66,21 @@ remove_cache() {
 	dmsetup remove "${1:-$NAME}"
 }
 
+# backing TARGET [ARGUMENTS BEHIND THE DEVICE]: what the device "backing", which stands
+# before the disk, is now: linear, error, flakey.
+backing() {
+	local table
+	table="0 $(blockdev --getsz $DISK) $1"
+	[ "$1" = error ] || table="$table $DISK 0 ${*:2}"
+	if [ -e /dev/mapper/backing ]; then
+		dmsetup load backing --table "$table"
+		dmsetup suspend --noflush --nolockfs backing
+		dmsetup resume backing
+	else
+		dmsetup create backing --table "$table"
+	fi
+}
+
 message() {
 	dmsetup message $NAME 0 "$@"
 }

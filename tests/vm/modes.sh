@@ -13,7 +13,6 @@ REFERENCE=/tmp/reference
 MIB=8	# of the device are for random writes, the rest for all else
 SEED=1
 ROUNDS=$(work 2 1)
-sectors=$(blockdev --getsz $DISK)
 
 # random_writes COUNT: one at a time, to the device and to the reference.
 random_writes() {
@@ -54,19 +53,6 @@ stat_at_least() {
 
 is_clean() {
 	[ "$(status dirty_sectors)" = 0 ]
-}
-
-# backing linear|error: what the backing device is now.
-backing() {
-	local table="0 $sectors $1"
-	[ "$1" = error ] || table="$table $DISK 0"
-	if [ -e /dev/mapper/backing ]; then
-		dmsetup load backing --table "$table"
-		dmsetup suspend --noflush --nolockfs backing
-		dmsetup resume backing
-	else
-		dmsetup create backing --table "$table"
-	fi
 }
 
 # waits_for_backing COMMAND...: it does not end before the backing device works.
