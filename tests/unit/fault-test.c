@@ -1338,6 +1338,11 @@ static void note_mark(struct pcache_waiter *w, int err)
 	complete(&e->done);
 }
 
+static bool still_right(struct pcache_shard *sh, const struct pcache_extent *keys, u32 nr, void *arg)
+{
+	return true;
+}
+
 /*
  * A FLUSH that finds all committed, by the timer: before it is acknowledged, what
  * anybody logs from then on belongs to the next epoch.
@@ -1356,8 +1361,8 @@ static void test_epoch_before_end(void)
 	CHECK(pcache_room_get(pc, key.sectors, &room));
 	key.seg = room.seg;
 	key.off = room.off;
-	CHECK_EQ(pcache_log_extents(pc, pcache_index_shard(pc, key.sector), &key, 1, true, NULL,
-				    NULL), 0);
+	CHECK_EQ(pcache_log_extents(pc, pcache_index_shard(pc, key.sector), &key, 1, true,
+				    still_right, NULL), 0);
 	pcache_seg_put(pc, room.seg, 1);
 	mod_delayed_work(pc->log_wq, &j->commit_work, 0);
 	flush_workqueue(pc->log_wq);
