@@ -44,8 +44,6 @@ struct walk {
 
 static void damaged(struct pcache *pc, const struct pcache_pos *pos, const char *why)
 {
-	if (pc->damage.found)
-		return;
 	pc->damage.found = true;
 	pc->damage.why = why;
 	pc->damage.pos = *pos;
@@ -114,19 +112,17 @@ static bool enter_segment(struct pcache *pc, struct walk *w, u32 seg)
  * A clean key of an old generation: mainline has written it back and freed its data. What
  * it hides, maybe in the same kset, is older than the backing device, and stays hidden.
  */
-static bool forget_range(struct pcache *pc, const struct pcache_extent *e)
+static void forget_range(struct pcache *pc, const struct pcache_extent *e)
 {
 	struct pcache_shard *sh = pcache_index_shard(pc, e->sector);
 	struct pcache_delta d = { };
 
-	if (!pcache_tree_prepare(&sh->tree, 0, GFP_KERNEL))
-		return false;
+	pcache_tree_prepare(&sh->tree, 0, GFP_KERNEL);
 	spin_lock(&sh->lock);
 	pcache_tree_cut(&sh->tree, e->sector, e->sectors, NULL, &d);
 	sh->tree.forgot = true;
 	spin_unlock(&sh->lock);
 	pcache_count(pc, PCACHE_STAT_CACHED_SECTORS, -(s64)d.clean);
-	return true;
 }
 
 /*
@@ -147,6 +143,7 @@ static bool is_logged_again(struct pcache_shard *sh, const struct pcache_extent 
 	return false;
 }
 
+/* Memory from the pool is waited for. False: damage. */
 static bool replay_key(struct pcache *pc, struct walk *w, const struct pcache_media_key *key)
 {
 	struct pcache_extent e;
@@ -159,7 +156,9 @@ static bool replay_key(struct pcache *pc, struct walk *w, const struct pcache_me
 		return false;
 	case PCACHE_KEY_STALE:
 		w->stale = true;
-		return w->met_dirty_tail || !e.sectors || forget_range(pc, &e);
+		if (!w->met_dirty_tail && e.sectors)
+			forget_range(pc, &e);
+		return true;
 	case PCACHE_KEY_GOOD:
 		break;
 	}
@@ -173,8 +172,7 @@ static bool replay_key(struct pcache *pc, struct walk *w, const struct pcache_me
 	if (!w->met_dirty_tail)
 		e.clean = true;
 	sh = pcache_index_shard(pc, e.sector);
-	if (!pcache_tree_prepare(&sh->tree, 1, GFP_KERNEL))
-		return false;
+	pcache_tree_prepare(&sh->tree, 1, GFP_KERNEL);
 	spin_lock(&sh->lock);
 	sh->tree.forgot |= is_logged_again(sh, &e);
 	pcache_index_insert(pc, sh, &e);
