@@ -718,6 +718,41 @@ static void kset_last_cycle(struct sample *s)
 
 	KSET(s, LE32(r->count, seg); r->flags |= cpu_to_le64(PCACHE_KSET_LAST); keys = 0);
 }
+/* Gives the log's ksets other numbers, up to @last. 0: none, as Linux's own. */
+static void renumber(struct sample *s, u64 last)
+{
+	for (u32 i = 0; i < s->nr_ksets; i++) {
+		struct pcache_media_kset *r = at(s, s->ksets[i].off);
+		u64 number = last ? last - (s->nr_ksets - 1 - i) : 0;
+
+		r->flags = (r->flags & ~cpu_to_le64(PCACHE_KSET_NUMBER)) |
+			   cpu_to_le64(FIELD_PREP(PCACHE_KSET_NUMBER, number));
+		mend_crc(r, PCACHE_KSET_BYTES(s->ksets[i].keys));
+	}
+	EXT(s, LE32(r->own_seg, U32_MAX));
+}
+/* No number ends the walk around it. */
+static void kset_cycle_unnumbered(struct sample *s)
+{
+	struct kset_place *mid = &s->ksets[mid_kset(s)];
+	u32 keys = mid->keys;
+
+	kset_last_cycle(s);
+	mid->keys = 0;
+	renumber(s, 0);
+	mid->keys = keys;
+}
+/* It fits into its segment, but nothing does behind it. */
+static void kset_at_end(struct sample *s)
+{
+	const struct kset_place *mid = &s->ksets[mid_kset(s)];
+	u32 bytes = PCACHE_KSET_BYTES(mid->keys), off = PCACHE_DATA_BYTES - bytes;
+	u32 seg = segment_of(mid->off);
+
+	memcpy(at(s, seg_off(seg) + PCACHE_SEG_DATA_OFF + off), at(s, mid->off), bytes);
+	KEY_TAIL(s, LE32(r->cache_seg_id, seg); LE32(r->seg_off, off));
+	DIRTY_TAIL(s, LE32(r->cache_seg_id, seg); LE32(r->seg_off, off));
+}
 static void key_odd(struct sample *s) { KSET(s, LE64(key->off, le64_to_cpu(key->off) + 1)); }
 static void key_empty(struct sample *s) { KSET(s, key->len = 0); }
 static void key_short(struct sample *s) { KSET(s, LE32(key->len, 511)); }
@@ -825,6 +860,8 @@ static const struct mutation {
 	M(kset_number_again, "it ends before the head of the last detach"),
 	M(kset_last_range, KSET_BAD),
 	M(kset_last_cycle, "the log leads into a segment that is in use"),
+	M(kset_cycle_unnumbered, "the log leads into a segment that is in use"),
+	M(kset_at_end, "there is no valid kset at key_tail"),
 	M(key_odd, KEY_BAD),
 	M(key_empty, KEY_BAD),
 	M(key_short, KEY_BAD),
@@ -885,6 +922,29 @@ static void test_mutations(void)
 	}
 }
 
+/* Behind the log's end stands what has a later number, but whose CRC is wrong. */
+static void later_without_crc(struct sample *s)
+{
+	const struct kset_place *last = &s->ksets[s->nr_ksets - 1];
+	struct pcache_media_kset *r = at(s, last->off + PCACHE_KSET_BYTES(last->keys) + 256);
+
+	memcpy(r, at(s, last->off), PCACHE_KSET_BYTES(last->keys));
+	LE64(r->flags, le64_to_cpu(r->flags) + FIELD_PREP(PCACHE_KSET_NUMBER, 2));
+}
+
+/* Behind the end, and the last number of all, a kset of Linux's own, which has none. */
+static void unnumbered_behind_last_number(struct sample *s)
+{
+	const struct kset_place *last = &s->ksets[s->nr_ksets - 1];
+	u32 bytes = PCACHE_KSET_BYTES(last->keys);
+	struct pcache_media_kset *r = at(s, last->off + bytes + 256);
+
+	renumber(s, PCACHE_NUMBER_MAX - 1);
+	memcpy(r, at(s, last->off), bytes);
+	r->flags &= ~cpu_to_le64(PCACHE_KSET_NUMBER);
+	mend_crc(r, bytes);
+}
+
 /* With a mended number, and what else may differ without harm. */
 static void test_harmless(void)
 {
@@ -918,6 +978,16 @@ static void test_harmless(void)
 	/* A magic where no kset has room any more. */
 	*(__le64 *)at(&s, seg_off(segment_of(s.ksets[s.nr_ksets - 1].off) + 1) - 8) =
 		cpu_to_le64(PCACHE_KSET_MAGIC);
+	attach(&s.f, "2 format never");
+	check_all(&s.f);
+	detach(&s.f);
+	boot(&s.f, &s.good);
+	later_without_crc(&s);
+	attach(&s.f, "2 format never");
+	check_all(&s.f);
+	detach(&s.f);
+	boot(&s.f, &s.good);
+	unnumbered_behind_last_number(&s);
 	attach(&s.f, "2 format never");
 	check_all(&s.f);
 	detach(&s.f);
