@@ -5,7 +5,9 @@
  * A write goes in chunks: room for data, copy, fence, then keys and index in one
  * step (pcache_log_extents()). What finds no room waits at the end of
  * segs->waiting, and everything that comes later goes behind it; the space work
- * alone takes requests off that list, from its front. Reads never wait.
+ * alone takes requests off that list, from its front. Reads never wait. When reclaim
+ * finds that nothing can make room any more, those that wait end with an error; each
+ * later one has everything tried again first.
  *
  * A write is done when it is in the index; with FUA, when the commit that has
  * its keys is durable; in write-through, write-around and with cleaner, when
@@ -233,6 +235,21 @@ static bool must_wait_for_direct(struct pcache_request *rq)
 	return wait;
 }
 
+/* A write has found room. */
+static void room_found(struct pcache *pc)
+{
+	bool none;
+
+	spin_lock(&pc->segs.lock);
+	none = pc->io.no_room;
+	WRITE_ONCE(pc->io.no_room, false);
+	spin_unlock(&pc->segs.lock);
+	if (!none)
+		return;
+	pcache_info(pc, "writes find room again");
+	pcache_event(pc);
+}
+
 /* Puts one chunk of a write into the cache. */
 static int write_chunk(struct pcache_request *rq, bool may_wait)
 {
@@ -248,11 +265,13 @@ static int write_chunk(struct pcache_request *rq, bool may_wait)
 	if (!pcache_room_get(pc, min(iter.bi_size >> SECTOR_SHIFT, pcache_chunk_sectors(pc)),
 			     &room))
 		return -ENOSPC;
+	if (READ_ONCE(pc->io.no_room))
+		room_found(pc);
 	pcache_room_copy_bio(pc, &room, rq->bio, &iter, crcs);
 	nr = pcache_room_keys(pc, &room, rq->sector, false, crcs, keys);
 	r = pcache_log_extents(pc, pcache_index_shard(pc, rq->sector), keys, nr, may_wait,
 			       no_direct_in_way, rq);
-	pcache_seg_put(pc, room.seg, 1);
+	pcache_room_put(pc, &room);
 	if (r)
 		return r == -ESTALE ? -EBUSY : r;
 	rq->iter = iter;
@@ -283,6 +302,20 @@ static int write_chunks(struct pcache_request *rq, bool may_wait)
 bool pcache_io_waiting(struct pcache *pc)
 {
 	return !list_empty_careful(&pc->segs.waiting);
+}
+
+/**
+ * pcache_io_waits() - How many waits for room there were.
+ * @pc: cache
+ */
+u64 pcache_io_waits(struct pcache *pc)
+{
+	u64 waits;
+
+	spin_lock(&pc->segs.lock);
+	waits = pc->io.waits;
+	spin_unlock(&pc->segs.lock);
+	return waits;
 }
 
 /* Everything that can make room is to run. */
@@ -316,6 +349,7 @@ static void wait_for_room(struct pcache_request *rq, int why)
 	trace_pcache_request_wait(rq);
 	spin_lock(&pc->segs.lock);
 	requeue = pc->io.requeue;
+	rq->wait = ++pc->io.waits;
 	/* Others wait for one that has failed to go around the cache. */
 	if (!requeue && rq->direct)
 		list_add(&rq->link, &pc->segs.waiting);
@@ -402,15 +436,39 @@ static struct pcache_request *first_waiting(struct pcache *pc)
 	return rq;
 }
 
-/* The first waiting write found no room: is that still so? */
-static bool still_no_room(struct pcache *pc)
+/**
+ * pcache_io_first_wait() - The wait of the write that has waited longest.
+ * @pc: cache
+ *
+ * Return: U64_MAX: none waits.
+ */
+u64 pcache_io_first_wait(struct pcache *pc)
 {
-	bool none;
+	struct pcache_request *rq;
+	u64 wait;
 
 	spin_lock(&pc->segs.lock);
-	none = pc->segs.nr_free <= pc->segs.reserved;
+	rq = list_first_entry_or_null(&pc->segs.waiting, struct pcache_request, link);
+	wait = rq ? rq->wait : U64_MAX;
 	spin_unlock(&pc->segs.lock);
-	return none;
+	return wait;
+}
+
+/*
+ * The first waiting write found no room. -EAGAIN: there is some now; -ENOSPC: there is
+ * none yet; -EIO: nothing can make any.
+ */
+static int why_no_room(struct pcache *pc, const struct pcache_request *rq)
+{
+	int r = -ENOSPC;
+
+	spin_lock(&pc->segs.lock);
+	if (pc->segs.nr_free > pc->segs.reserved)
+		r = -EAGAIN;
+	else if (rq->wait <= pc->io.hopeless)
+		r = -EIO;
+	spin_unlock(&pc->segs.lock);
+	return r;
 }
 
 static void space_work(struct work_struct *work)
@@ -421,19 +479,23 @@ static void space_work(struct work_struct *work)
 
 	while ((rq = first_waiting(pc))) {
 		r = write_chunks(rq, true);
-		if (r == -ENOSPC) {
-			if (still_no_room(pc)) {
-				make_room(pc);
-				break;
-			}
+		if (r == -ENOSPC)
+			r = why_no_room(pc, rq);
+		if (r == -EAGAIN)
 			continue;
+		if (r == -ENOSPC) {
+			make_room(pc);
+			break;
 		}
 		if (r == -EBUSY)
 			break;
 		spin_lock(&pc->segs.lock);
 		list_del_init(&rq->link);
 		spin_unlock(&pc->segs.lock);
-		finish_write(rq, r);
+		if (r == -EIO)
+			send_back(rq, BLK_STS_IOERR);
+		else
+			finish_write(rq, r);
 		cond_resched();
 	}
 }
@@ -448,6 +510,33 @@ void pcache_io_space_freed(struct pcache *pc)
 	if (!list_empty(&pc->segs.waiting) && !pc->io.requeue)
 		queue_work(pc->wq, &pc->io.space_work);
 	spin_unlock(&pc->segs.lock);
+}
+
+/**
+ * pcache_io_give_up() - Nothing can make room for writes that wait.
+ * @pc: cache
+ * @wait: up to this one
+ * @held_segs: segments whose data keeps them from becoming free
+ *
+ * They try once more, and then end with an error.
+ *
+ * Context: process context, no locks.
+ */
+void pcache_io_give_up(struct pcache *pc, u64 wait, u32 held_segs)
+{
+	bool known;
+
+	spin_lock(&pc->segs.lock);
+	known = pc->io.no_room;
+	WRITE_ONCE(pc->io.no_room, true);
+	pc->io.hopeless = wait;
+	spin_unlock(&pc->segs.lock);
+	if (!known) {
+		pcache_err(pc, "no room for writes, and nothing can make any: %u of %u segments are held by dirty data that cannot be read and what stands behind it in the log; writes that need room end with an error",
+			   held_segs, pc->n_segs);
+		pcache_event(pc);
+	}
+	pcache_io_space_freed(pc);
 }
 
 /**

@@ -348,6 +348,8 @@ int pcache_print_status(struct pcache *pc, char *result, unsigned int maxlen)
 	for (i = 0; i < PCACHE_STATS; i++)
 		sz += scnprintf(result + sz, maxlen - sz, " %llu",
 				(unsigned long long)pcache_stat(pc, i));
+	sz += scnprintf(result + sz, maxlen - sz, " %s",
+			READ_ONCE(pc->io.no_room) ? "no_room" : "-");
 	return sz;
 }
 

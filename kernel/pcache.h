@@ -338,14 +338,18 @@ struct pcache_segment {
  * @lock: protects all below
  * @seg: the open segment; PCACHE_NO_SEG: none
  * @next: sectors, first free one in its data area
+ * @rooms: reservations that it gave and that are still held; not under @lock
  */
 struct pcache_head {
 	spinlock_t lock;
 	u32 seg;
 	u32 next;
+	atomic_t rooms;
 } ____cacheline_aligned_in_smp;
 
 #define PCACHE_NO_SEG	U32_MAX
+/* So many free segments are kept when bad data is logged again: to move the log on into. */
+#define PCACHE_BAD_DATA_KEEP	1
 
 /**
  * struct pcache_segs - all segments
@@ -375,8 +379,10 @@ struct pcache_segs {
  * @seg: logical id
  * @off: sectors, in the data area
  * @sectors: how many
+ * @head: whose segment it was
  */
 struct pcache_room {
+	struct pcache_head *head;
 	u32 seg;
 	u32 off;
 	u32 sectors;
@@ -389,9 +395,12 @@ void *pcache_seg_data(struct pcache *pc, u32 seg, u32 off_bytes);
 void pcache_seg_get(struct pcache *pc, u32 seg);
 void pcache_seg_put(struct pcache *pc, u32 seg, u32 refs);
 bool pcache_room_get(struct pcache *pc, u32 sectors, struct pcache_room *room);
+void pcache_room_put(struct pcache *pc, const struct pcache_room *room);
 u32 pcache_seg_alloc_log(struct pcache *pc);
 u32 pcache_segs_free_dead(struct pcache *pc);
 void pcache_heads_close(struct pcache *pc);
+bool pcache_heads_open(struct pcache *pc);
+bool pcache_rooms_held(struct pcache *pc);
 bool pcache_segs_few(struct pcache *pc);
 bool pcache_segs_for_bad_data(struct pcache *pc);
 u32 pcache_segs_used(struct pcache *pc);
@@ -681,6 +690,7 @@ void pcache_super_store_options(struct pcache *pc);
  * @iter: what of a write is still to be copied
  * @sector: that rest's first sector on the backing device
  * @link: on the list of waiting writes
+ * @wait: which wait for room this is, of all there were
  * @waiter: for a commit, then for write-back
  * @begun_ns: when it came, by local_clock()
  * @pending: parts of a read under way, and one for the submitter
@@ -697,6 +707,7 @@ struct pcache_request {
 	struct bvec_iter iter;
 	sector_t sector;
 	struct list_head link;
+	u64 wait;
 	struct pcache_waiter waiter;
 	u64 begun_ns;
 	atomic_t pending;
@@ -719,6 +730,9 @@ struct pcache_request {
  * @bios: for reads of the backing device
  * @requeue: what a write that finds no room is ended with; 0: it waits
  * @no_fills: what the backing device has may be volatile
+ * @waits: waits for room so far (under segs->lock)
+ * @hopeless: up to this one nothing can make room (under segs->lock)
+ * @no_room: a write has ended so, and none has found room since
  */
 struct pcache_io {
 	spinlock_t done_lock;
@@ -730,6 +744,9 @@ struct pcache_io {
 	struct bio_set bios;
 	blk_status_t requeue;
 	bool no_fills;
+	u64 waits;
+	u64 hopeless;
+	bool no_room;
 };
 
 int pcache_io_init(struct pcache *pc);
@@ -738,6 +755,9 @@ void pcache_io_drain(struct pcache *pc);
 void pcache_io_requeue(struct pcache *pc, blk_status_t status);
 void pcache_io_space_freed(struct pcache *pc);
 bool pcache_io_waiting(struct pcache *pc);
+u64 pcache_io_waits(struct pcache *pc);
+u64 pcache_io_first_wait(struct pcache *pc);
+void pcache_io_give_up(struct pcache *pc, u64 wait, u32 held_segs);
 void pcache_submit(struct pcache *pc, struct pcache_request *rq, struct bio *bio);
 void pcache_request_put(struct pcache_request *rq, blk_status_t status);
 void pcache_io_write_cached(struct pcache_request *rq);
@@ -803,10 +823,14 @@ struct pcache_range {
  * @lap_end: ord; since the log ended there, only unreadable data has been found
  * @lap_keys: keys that others had committed by then
  * @lapped: up to @lap_keys there is nothing but unreadable data
- * @stuck_at: ord; when the log ended there, all dirty data was unreadable
  * @settle_at: ord; what stands from here on was not acknowledged before it was clean.
  *	       U64_MAX: it was (under journal.lock)
  * @settled: dirty_tail is there (under journal.lock)
+ * @end_ord: with the log ending there it could do nothing more (under journal.lock)
+ * @end_wait: and that for all waits for room up to this one (likewise)
+ * @end_keep: unless more segments than this were free (likewise)
+ * @needs_room: to log unreadable data again; freed segments wake it
+ * @lap_wait: the last lap was for waits up to this one
  * @pause_ms: the last one after an error; 0: there was none since it worked
  * @stop: no further round
  */
@@ -828,9 +852,13 @@ struct pcache_writeback {
 	u64 own_keys;
 	u64 lap_end;
 	u64 lap_keys;
-	u64 stuck_at;
 	u64 settle_at;
 	bool settled;
+	u64 end_ord;
+	u64 end_wait;
+	u32 end_keep;
+	bool needs_room;
+	u64 lap_wait;
 	u32 pause_ms;
 	bool lapped;
 	bool stop;
@@ -843,6 +871,7 @@ void pcache_writeback_stop(struct pcache *pc);
 void pcache_writeback_wake(struct pcache *pc);
 void pcache_writeback_settle(struct pcache *pc, bool through);
 bool pcache_writeback_settled(struct pcache *pc);
+void pcache_writeback_give_up(struct pcache *pc, u64 ord);
 void pcache_writeback_wait(struct pcache *pc, struct pcache_waiter *w);
 int pcache_writeback_flush(struct pcache *pc, bool give_up);
 
@@ -856,6 +885,7 @@ int pcache_writeback_flush(struct pcache *pc, bool give_up);
  * @kset: the one that a pass looks at
  * @frees: segments that this pass will free, as far as it knows
  * @passing: keys have left the index that a power cut would bring back
+ * @rooms_awaited: who gives back the last room is to wake it
  * @stop: no further pass
  */
 struct pcache_reclaim {
@@ -863,6 +893,7 @@ struct pcache_reclaim {
 	struct pcache_kset *kset;
 	u32 frees;
 	bool passing;
+	bool rooms_awaited;
 	bool stop;
 };
 

@@ -139,7 +139,7 @@ static void fill(struct pcache *pc, struct miss *m)
 	if (!pcache_log_extents(pc, pcache_index_shard(pc, m->sector), keys, nr, false,
 				fill_is_good, m))
 		pcache_count(pc, PCACHE_STAT_FILLS, 1);
-	pcache_seg_put(pc, room.seg, 1);
+	pcache_room_put(pc, &room);
 }
 
 static void copy_to_reader(struct miss *m)

@@ -10,6 +10,9 @@
  * key_tail never passes dirty_tail, nor the last kset. Where the last kset holds
  * what has to become free, a LAST is put behind it.
  *
+ * When nothing can be passed any more, write-back has come to an end as well, and what
+ * the log names leaves too few segments, writes that wait for room are given up.
+ *
  * The work is key_tail's one writer; at resume and suspend, when it does not
  * run, whoever resumes or suspends is.
  */
@@ -152,6 +155,8 @@ static u32 pass(struct pcache *pc, u64 limit)
 	if (freed || nr) {
 		trace_pcache_reclaim(pc, pos.ord, nr, freed);
 		pcache_io_space_freed(pc);
+		if (READ_ONCE(pc->wb.needs_room))
+			pcache_writeback_wake(pc);
 	}
 	return nr;
 }
@@ -165,10 +170,124 @@ static bool stuck_at_last(struct pcache *pc)
 	return at.key_tail.ord == at.last.ord && at.dirty_tail.ord > at.last.ord;
 }
 
+/**
+ * struct end - where write-back and reclaim have come to an end
+ * @places: of the log
+ * @keep: more segments have to be free than this
+ * @wait: for this wait for room, and those before it, all has been tried
+ */
+struct end {
+	struct pcache_places places;
+	u32 keep;
+	u64 wait;
+};
+
+/* Is write-back at an end, and does nobody commit or log anything? */
+static bool log_at_end(struct pcache *pc, struct end *end)
+{
+	struct pcache_journal *j = &pc->journal;
+	bool seen, quiet;
+
+	pcache_journal_places(pc, &end->places);
+	spin_lock(&j->lock);
+	seen = pc->wb.end_ord == j->durable.ord && end->places.durable.ord == j->durable.ord;
+	quiet = !j->committing && !j->open->nr_keys && list_empty(&j->sealed);
+	if (j->committing)
+		j->move_on_wanted = true;
+	end->keep = pc->wb.end_keep;
+	end->wait = pc->wb.end_wait;
+	spin_unlock(&j->lock);
+	/* A LAST that reclaim has put there wakes nobody. */
+	if (!seen)
+		pcache_writeback_wake(pc);
+	return seen && quiet;
+}
+
+/*
+ * Has all come to an end that could make room for the write that has waited longest, or
+ * for write-back? Whoever is not through wakes this again.
+ */
+static bool all_at_end(struct pcache *pc, struct end *end)
+{
+	WRITE_ONCE(pc->reclaim.rooms_awaited, true);
+	smp_mb();	/* pcache_room_put() has the other one */
+	if (pcache_rooms_held(pc) || !log_at_end(pc, end) ||
+	    end->places.key_tail.ord != end->places.dirty_tail.ord)
+		return false;
+	return READ_ONCE(pc->wb.needs_room) || pcache_io_first_wait(pc) <= end->wait;
+}
+
+/* Notes the segments that the log from @pos to @end is in, and those that it names. */
+static bool note_named(struct pcache *pc, struct pcache_pos pos, const struct pcache_pos *end)
+{
+	struct pcache_kset *ks = pc->reclaim.kset;
+	struct pcache_extent e;
+	u32 i;
+
+	pc->segs.seg[end->seg].passed++;
+	while (pos.ord < end->ord) {
+		enum pcache_kset_kind kind = pcache_kset_read(pc, &pos, ks);
+
+		if (kind != PCACHE_KSET_ORDINARY && kind != PCACHE_KSET_IS_LAST)
+			return false;
+		pc->segs.seg[pos.seg].passed++;
+		for (i = 0; kind == PCACHE_KSET_ORDINARY && i < ks->nr_keys; i++)
+			if (pcache_key_decode(pc, &ks->keys[i], &e) == PCACHE_KEY_GOOD)
+				pc->segs.seg[e.seg].passed++;
+		pcache_kset_next(ks, kind, &pos);
+		cond_resched();
+	}
+	return true;
+}
+
+/* Counts what note_named() has noted, and forgets it. */
+static void count_named(struct pcache *pc, u32 *named, u32 *data)
+{
+	u32 i;
+
+	*named = 0;
+	*data = 0;
+	for (i = 0; i < pc->n_segs; i++) {
+		struct pcache_segment *s = &pc->segs.seg[i];
+
+		*named += s->passed > 0;
+		*data += s->passed > 0 && s->use == PCACHE_SEG_DATA;
+		s->passed = 0;
+	}
+}
+
+/*
+ * With all at an end, only what no key in the log names can become free, when its
+ * readers let go. Where that is too little, nothing can make room any more.
+ */
+static void give_up_waiting(struct pcache *pc)
+{
+	struct end end;
+	u32 named, data;
+	bool whole;
+
+	if (!all_at_end(pc, &end))
+		return;
+	if (pcache_heads_open(pc) && pcache_io_waiting(pc)) {
+		pcache_io_space_freed(pc);
+		return;
+	}
+	pcache_heads_close(pc);
+	whole = note_named(pc, end.places.key_tail, &end.places.durable);
+	count_named(pc, &named, &data);
+	if (!whole) {
+		pcache_set_state(pc, PCACHE_FAIL, "a kset between key_tail and the log's end cannot be read");
+	} else if (pc->n_segs - named <= end.keep) {
+		pcache_io_give_up(pc, end.wait, data);
+		pcache_writeback_give_up(pc, end.places.durable.ord);
+	}
+}
+
 static void reclaim_work(struct work_struct *work)
 {
 	struct pcache *pc = container_of(work, struct pcache, reclaim.work);
 
+	WRITE_ONCE(pc->reclaim.rooms_awaited, false);
 	while (!READ_ONCE(pc->reclaim.stop) && READ_ONCE(pc->state) == PCACHE_RW) {
 		u64 limit = reclaim_wanted(pc) ? U64_MAX : 0;
 
@@ -177,6 +296,9 @@ static void reclaim_work(struct work_struct *work)
 			break;
 		cond_resched();
 	}
+	if ((pcache_io_waiting(pc) || READ_ONCE(pc->wb.needs_room)) &&
+	    READ_ONCE(pc->state) == PCACHE_RW && !READ_ONCE(pc->reclaim.stop))
+		give_up_waiting(pc);
 }
 
 /**

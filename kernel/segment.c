@@ -265,13 +265,15 @@ static bool head_take(struct pcache *pc, struct pcache_head *h, u32 sectors,
 
 	spin_lock(&h->lock);
 	if (h->seg == PCACHE_NO_SEG) {
-		h->seg = seg_alloc(pc, pc->segs.reserved, PCACHE_SEG_DATA);
+		WRITE_ONCE(h->seg, seg_alloc(pc, pc->segs.reserved, PCACHE_SEG_DATA));
 		h->next = 0;
 		if (h->seg == PCACHE_NO_SEG) {
 			spin_unlock(&h->lock);
 			return false;
 		}
 	}
+	atomic_inc(&h->rooms);
+	room->head = h;
 	room->seg = h->seg;
 	room->off = h->next;
 	room->sectors = min_t(u32, sectors, PCACHE_DATA_SECTORS - h->next);
@@ -279,7 +281,7 @@ static bool head_take(struct pcache *pc, struct pcache_head *h, u32 sectors,
 	pcache_seg_get(pc, room->seg);
 	if (h->next == PCACHE_DATA_SECTORS) {
 		full = h->seg;
-		h->seg = PCACHE_NO_SEG;
+		WRITE_ONCE(h->seg, PCACHE_NO_SEG);
 	}
 	spin_unlock(&h->lock);
 	/* Its last ref may only go when the room's is dropped. */
@@ -294,7 +296,7 @@ static bool head_take(struct pcache *pc, struct pcache_head *h, u32 sectors,
  * @sectors: how many are wanted
  * @room: what there is, at least one sector, with one ref of its segment
  *
- * Return: false when there is no room.
+ * Return: false when there is no room; else pcache_room_put() has to follow.
  */
 bool pcache_room_get(struct pcache *pc, u32 sectors, struct pcache_room *room)
 {
@@ -302,6 +304,49 @@ bool pcache_room_get(struct pcache *pc, u32 sectors, struct pcache_room *room)
 
 	for (i = 0; i < nr; i++)
 		if (head_take(pc, &pc->segs.heads[(first + i) % nr], sectors, room))
+			return true;
+	return false;
+}
+
+/**
+ * pcache_room_put() - Give a reservation back.
+ * @pc: cache
+ * @room: it; its keys, if there are to be any, are logged
+ *
+ * Context: as pcache_seg_put().
+ */
+void pcache_room_put(struct pcache *pc, const struct pcache_room *room)
+{
+	/* A full barrier: either reclaim sees this, or this sees that it waits. */
+	if (atomic_dec_and_test(&room->head->rooms) && READ_ONCE(pc->reclaim.rooms_awaited))
+		pcache_reclaim_wake(pc);
+	pcache_seg_put(pc, room->seg, 1);
+}
+
+/**
+ * pcache_rooms_held() - Does anybody hold a reservation?
+ * @pc: cache
+ */
+bool pcache_rooms_held(struct pcache *pc)
+{
+	u32 i;
+
+	for (i = 0; i < pc->segs.nr_heads; i++)
+		if (atomic_read(&pc->segs.heads[i].rooms))
+			return true;
+	return false;
+}
+
+/**
+ * pcache_heads_open() - Has any data head a segment, so room?
+ * @pc: cache
+ */
+bool pcache_heads_open(struct pcache *pc)
+{
+	u32 i;
+
+	for (i = 0; i < pc->segs.nr_heads; i++)
+		if (READ_ONCE(pc->segs.heads[i].seg) != PCACHE_NO_SEG)
 			return true;
 	return false;
 }
@@ -322,7 +367,7 @@ void pcache_heads_close(struct pcache *pc)
 
 		spin_lock(&h->lock);
 		seg = h->seg;
-		h->seg = PCACHE_NO_SEG;
+		WRITE_ONCE(h->seg, PCACHE_NO_SEG);
 		spin_unlock(&h->lock);
 		if (seg != PCACHE_NO_SEG)
 			pcache_seg_put(pc, seg, 1);
@@ -379,11 +424,11 @@ bool pcache_segs_for_bad_data(struct pcache *pc)
 {
 	u32 free = READ_ONCE(pc->segs.nr_free);
 
-	if (free > 1 + DIV_ROUND_UP(pc->segs.nr_heads, 8))
+	if (free > PCACHE_BAD_DATA_KEEP + DIV_ROUND_UP(pc->segs.nr_heads, 8))
 		return true;
-	if (free > 1)
+	if (free > PCACHE_BAD_DATA_KEEP)
 		pcache_heads_close(pc);
-	return free > 1;
+	return free > PCACHE_BAD_DATA_KEEP;
 }
 
 /**

@@ -666,6 +666,7 @@ enum outcome {
 	ROUND_HELD,	/* dirty_tail cannot move; the rest may be tried */
 	ROUND_FAILED,	/* nothing could be written */
 	ROUND_STUCK,	/* all that is dirty is unreadable */
+	ROUND_NO_ROOM,	/* there is no room to log again what is unreadable */
 };
 
 static void clear_trees(struct pcache_writeback *w)
@@ -794,7 +795,6 @@ static bool nothing_but_bad(struct pcache *pc, const struct round *rd,
 	}
 	w->lapped &= others == w->lap_keys;
 	if (w->lapped || (rd->to.ord >= durable && !room_is_short)) {
-		w->stuck_at = durable;
 		w->lap_end = 0;
 		return true;
 	}
@@ -827,8 +827,10 @@ static enum outcome run_round(struct pcache *pc, struct round *rd)
 		return ROUND_HELD;
 	if (nothing_but_bad(pc, rd, &at))
 		return ROUND_STUCK;
-	if ((rd->unreadable || rd->unwritten) && move_bad_on(pc, rd))
-		return ROUND_FAILED;
+	if (rd->unreadable || rd->unwritten)
+		r = move_bad_on(pc, rd);
+	if (r)
+		return r == -ENOSPC && rd->unreadable ? ROUND_NO_ROOM : ROUND_FAILED;
 	/*
 	 * The mode was changed: then what was not written may have been acknowledged before
 	 * it was logged again, and followed by a later epoch. So it stays in its place, too.
@@ -891,10 +893,44 @@ static void writing_works(struct pcache *pc)
 	pcache_event(pc);
 }
 
+/*
+ * For each wait for room all that is unreadable is looked at once more: some of it may
+ * have become readable, and nobody else would notice.
+ */
+static u64 waits_served(struct pcache *pc)
+{
+	struct pcache_writeback *w = &pc->wb;
+	u64 waits = pcache_io_waits(pc);
+
+	if (waits != w->lap_wait) {
+		w->lap_wait = waits;
+		w->lapped = false;
+		w->lap_end = 0;
+	}
+	return waits;
+}
+
+/*
+ * Nothing more can be done with the log that this round saw, unless more than @keep
+ * segments are free: reclaim may have to know.
+ */
+static void came_to_end(struct pcache *pc, const struct round *rd, u32 keep, u64 waits)
+{
+	spin_lock(&pc->journal.lock);
+	pc->wb.end_ord = rd->durable;
+	pc->wb.end_keep = keep;
+	pc->wb.end_wait = waits;
+	spin_unlock(&pc->journal.lock);
+	if (pcache_io_waiting(pc) || READ_ONCE(pc->wb.needs_room))
+		pcache_reclaim_wake(pc);
+}
+
 static void run_rounds(struct pcache *pc)
 {
 	struct round rd = { .from = pc->journal.dirty_tail };
+	u64 waits = waits_served(pc);
 
+	WRITE_ONCE(pc->wb.needs_room, false);
 	while (!READ_ONCE(pc->wb.stop) && READ_ONCE(pc->state) == PCACHE_RW) {
 		enum outcome o = run_round(pc, &rd);
 
@@ -912,7 +948,13 @@ static void run_rounds(struct pcache *pc)
 			finish_waiters(pc, pc->journal.dirty_tail.ord);
 			return;
 		} else if (o == ROUND_STUCK) {
-			finish_hopeless(pc, pc->wb.stuck_at, true);
+			finish_hopeless(pc, rd.durable, true);
+			came_to_end(pc, &rd, pc->segs.reserved, waits);
+			return;
+		} else if (o == ROUND_NO_ROOM) {
+			WRITE_ONCE(pc->wb.needs_room, true);
+			finish_hopeless(pc, rd.durable, false);
+			came_to_end(pc, &rd, PCACHE_BAD_DATA_KEEP, waits);
 			return;
 		} else if (o == ROUND_HELD && same_epoch_goes_on(pc, &rd)) {
 			rd.held = true;
@@ -976,6 +1018,20 @@ bool pcache_writeback_settled(struct pcache *pc)
 
 	pcache_journal_places(pc, &at);
 	return at.settled;
+}
+
+/**
+ * pcache_writeback_give_up() - There will be no room to log again what is unreadable.
+ * @pc: cache
+ * @ord: with the log ending there
+ *
+ * Whoever waits for what is durable by then is told -EIO.
+ *
+ * Context: process context, no locks.
+ */
+void pcache_writeback_give_up(struct pcache *pc, u64 ord)
+{
+	finish_hopeless(pc, ord, true);
 }
 
 /**

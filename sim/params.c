@@ -193,9 +193,6 @@ void sim_params_fit(struct sim_params *p)
 	/* What is formatted anew keeps nothing. */
 	if (p->force || p->old || p->smaller)
 		p->gc_kept = 0;
-	/* A line that stays bad may keep its segment for ever, and 8 are needed. */
-	if (p->segs < 8 + p->smaller + p->poison * p->rounds)
-		p->store_heals = 1;
 }
 
 /**

@@ -228,12 +228,12 @@ static bool one_round(void)
 	u64 cut_after = early ? 1 + sim_below(&sd.random, sim_below(&sd.random, 2) ? 500 : 8000) : 0;
 	enum sim_end end;
 
-	if (sd.nr_sessions || sim_below(&sd.random, 2))
-		make_media_errors();
 	sd.old_left = sd.old_left && sd.force;
 	if (sd.nr_sessions && !pmem_model_was_poisoned() && sim_chance(&sd.random, sd.p->mainline) &&
 	    !mainline_round())
 		return false;
+	if (sd.nr_sessions || sim_below(&sd.random, 2))
+		make_media_errors();
 	if (!run_session(WORK, clean, cut_after, &end))
 		return false;
 	return end == SIM_CUT ? after_cut() : after_detach();

@@ -33,6 +33,8 @@
  */
 #define LATE (60 * HZ)
 #define LATE_POINTS 300000
+/* Held back for the log, and those that the log is in. */
+#define SPARE_SEGS 7
 #define RUBBISH 0xa5
 #define RUBBISH_BYTES 64
 /* Nobody waits so long while all is idle, unless the disk has failed not long ago. */
@@ -81,6 +83,8 @@ static struct {
 	unsigned long mended;	/* jiffies, when that ended */
 	u64 mended_at;		/* points */
 	u64 next_look;		/* points, for late requests */
+	bool cleaner_asked;	/* a write may wait for what cannot be read */
+	bool cache_failed;	/* state "fail" */
 	bool cut_at_ack;	/* the power goes soon after the next acknowledged FLUSH */
 	u32 script_at;
 	u32 next_place;		/* of operation n */
@@ -368,6 +372,8 @@ static int resume_attached(void)
 	int r;
 
 	run.attacher = current;
+	run.cleaner_asked = false;
+	run.cache_failed = false;
 	run.others = false;
 	r = dm_host_resume(run.md);
 	if (r || run.s->read_only || media_errors())
@@ -568,13 +574,29 @@ static void trace_op(const struct op *op, const char *what, int error)
 			(unsigned long long)op->sector, op->sectors, op->write, error);
 }
 
+/*
+ * A write may end with an error because nothing can make room: then each segment is
+ * held, by a line that is bad or, of SPARE_SEGS at most, by the log. Linux's own holds
+ * nothing back for the log: what it leaves may have one bad line hold all.
+ */
+static void check_write_error(const struct op *op, int error)
+{
+	if (has_modes() && op->sectors && disk_errors(op->disk_failed))
+		return;
+	if (!media_errors())
+		sim_fail("a %s ended with %d", op->sectors ? "write" : "flush", error);
+	if (run.cache_failed || run.cleaner_asked || has_modes() || params()->rot ||
+	    params()->mainline)
+		return;
+	if (!op->sectors || pmem_model_nr_poisoned() + SPARE_SEGS < params()->segs)
+		sim_fail("a %s ended with %d, and %u bad lines do not hold all segments",
+			 op->sectors ? "write" : "flush", error, pmem_model_nr_poisoned());
+}
+
 static void end_write(struct op *op, int error)
 {
-	bool excused = media_errors() ||
-		       (has_modes() && op->sectors && disk_errors(op->disk_failed));
-
-	if (error && !excused)
-		sim_fail("a %s ended with %d", op->sectors ? "write" : "flush", error);
+	if (error)
+		check_write_error(op, error);
 	if (op->sectors)
 		oracle_write_end(op->write, error, op->flags & REQ_FUA);
 	if (op->again)
@@ -899,6 +921,7 @@ static void send_some(void)
 		send("flush_on_suspend");
 		break;
 	case 5:
+		run.cleaner_asked = true;
 		send("cleaner");
 		break;
 	default:
@@ -1281,6 +1304,8 @@ static void log_line(void *data, int level, const char *text)
 
 	if (run.s->trace)
 		fprintf(stderr, "[%8llu] %s", (unsigned long long)sim_points(), text);
+	if (strstr(text, ": failed: "))
+		run.cache_failed = true;
 	if (level == 0 && !run.error[0])
 		snprintf(run.error, sizeof(run.error), "%s", text);
 	if (run.log_bytes + n + 1 > sizeof(run.log)) {

@@ -534,6 +534,88 @@ static void test_much_bad_dirty_data(void)
 	}
 }
 
+/* Data segments that one log segment, and what is held back for the log, leave. */
+#define HELD_SEGS	(SMALL_SEGS - 1 - 4)
+
+/*
+ * Each segment that data may have holds a sector that goes bad: sectors 0 to
+ * HELD_SEGS - 1, of an epoch each. Else nothing is dirty.
+ */
+static void hold_segments(struct fixture *f)
+{
+	fail_writes(f, PORT_FAULT_ALWAYS);
+	for (u32 at = 0; at < HELD_SEGS; at++) {
+		write_sectors(f, at, 1);
+		for (u32 left = PCACHE_DATA_SECTORS - 1, n; left; left -= n) {
+			n = min(left, 200);
+			write_sectors(f, 1000, n);
+		}
+		flush(f);
+	}
+	CHECK_EQ(dm_host_suspend(f->h.md, false), 0);
+	for (u32 at = 0; at < HELD_SEGS; at++)
+		port_pmem_poison(f->h.pmem, place_of(f, at, f->newest[at]), 64);
+	port_bdev_clear_faults(f->h.disk);
+	CHECK_EQ(dm_host_resume(f->h.md), 0);
+	CHECK_EQ(message(f, "flush"), -EIO);
+	CHECK_EQ(status(f).dirty_sectors, HELD_SEGS);
+}
+
+/*
+ * Bad data holds all segments that writes could get: these end with an error, and with
+ * one segment less they do not. Reads go on.
+ */
+static void no_room(const char *options)
+{
+	bool crc = strstr(options, "data_crc true");
+	struct fixture f;
+	u32 events;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, options);
+	hold_segments(&f);
+	CHECK_TEXT(status(&f).room, "-");
+	events = dm_host_events(f.h.md);
+	CHECK_EQ(try_write(&f, 500, 8, 0), -EIO);
+	CHECK(host_logged("no room for writes, and nothing can make any: 11 of 16 segments"));
+	CHECK_TEXT(status(&f).room, "no_room");
+	CHECK_TEXT(status(&f).state, "rw");
+	AWAIT(dm_host_events(f.h.md) > events);
+	host_clear_log();
+	CHECK_EQ(try_write(&f, 0, 1, REQ_FUA), -EIO);
+	CHECK_EQ(try_write(&f, 1100, 8, 0), -EIO);
+	CHECK(!host_logged("no room for writes"));
+	flush(&f);
+	CHECK_EQ(message(&f, "flush"), -EIO);
+	check_range(&f, HELD_SEGS, SMALL_SECTORS - HELD_SEGS);
+	for (u32 at = 0; at < HELD_SEGS; at++)
+		CHECK_EQ(try_read(&f, at, 1), -EIO);
+	check_idle(&f);
+
+	detach(&f);
+	attach(&f, "");
+	CHECK_EQ(try_write(&f, 500, 8, 0), -EIO);
+	CHECK_EQ(status(&f).dirty_sectors, HELD_SEGS);
+	if (!crc) {
+		/* What is written then is of a segment that only reclaim has made free. */
+		port_pmem_heal(f.h.pmem, place_of(&f, 7, f.newest[7]), 64);
+		write_sectors(&f, 500, 8);
+		CHECK(host_logged("writes find room again"));
+		CHECK_TEXT(status(&f).room, "-");
+		check_range(&f, 7, 1);
+		port_pmem_heal(f.h.pmem, 0, f.media_bytes);
+		check_clean(&f);
+	}
+	detach(&f);
+	fixture_close(&f);
+}
+
+static void test_no_room(void)
+{
+	for_each_variant(v)
+		no_room(*v);
+}
+
 /*
  * Media errors in metadata
  */
@@ -1414,6 +1496,7 @@ static const struct test_case cases[] = {
 	{ "bad_clean_data", test_bad_clean_data },
 	{ "bad_dirty_data", test_bad_dirty_data },
 	{ "much_bad_dirty_data", test_much_bad_dirty_data },
+	{ "no_room", test_no_room },
 	{ "bad_metadata", test_bad_metadata },
 	{ "bad_tails_after_crash", test_bad_tails_after_crash },
 	{ "bad_kset", test_bad_kset },

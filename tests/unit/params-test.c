@@ -600,6 +600,7 @@ static void test_status(void)
 	CHECK_TEXT(st.cache_mode, "writeback");
 	CHECK_TEXT(st.state, "rw");
 	CHECK_TEXT(st.needs_check, "-");
+	CHECK_TEXT(st.room, "-");
 
 	port_bdev_hold(f.h.disk, true);
 	write_sectors(&f, 0, 8);

@@ -16,7 +16,7 @@ STATUS_WORDS=(sb_flags seg_total cache_segs segs_used gc_percent cache_flags
 	cached_sectors read_hits read_partial_hits read_misses writes
 	write_overwrites fills bypasses discards flushes space_waits
 	writeback_sectors writeback_errors media_errors crc_errors
-	reclaimed_segments second_chances)
+	reclaimed_segments second_chances room)
 
 # work NORMAL REDUCED: how much of something; less on a kernel that checks itself.
 work() {
