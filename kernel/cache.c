@@ -5,11 +5,6 @@
  * pcache_create() only reads. What has to be stored to take the medium into use
  * is stored by pcache_resume(); works run from then until pcache_suspend(), which
  * leaves everything that was written durable.
- *
- *	state	left to		by
- *	new	rw, ro		pcache_resume()
- *	rw	fail		metadata that cannot be read, no room for the log
- *	fail	-		in "fail" writes end with an error, reads go on
  */
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -28,6 +23,18 @@ const char *pcache_state_name(enum pcache_state state)
 		return "ro";
 	}
 }
+
+/*
+ * What each state may be left to. To rw and ro only pcache_resume() goes; to fail whoever
+ * finds metadata that cannot be read, or no room for the log: write-back, reclaim and
+ * commits, which run in rw only.
+ */
+static const unsigned long left_to[] = {
+	[PCACHE_NEW] = BIT(PCACHE_RW) | BIT(PCACHE_RO),
+	[PCACHE_RW] = BIT(PCACHE_FAIL),
+	[PCACHE_RO] = 0,
+	[PCACHE_FAIL] = 0,
+};
 
 static void event_work(struct work_struct *work)
 {
@@ -54,16 +61,19 @@ void pcache_event(struct pcache *pc)
  * @state: new one
  * @why: what for, for the log; NULL: nothing to log
  *
- * Who comes to "fail" first decides; nothing leads out of it.
+ * Who comes to "fail" first decides; nothing leads out of it. What is not allowed is not
+ * done.
  *
  * Context: process context, no locks.
  */
 void pcache_set_state(struct pcache *pc, enum pcache_state state, const char *why)
 {
-	enum pcache_state old = xchg(&pc->state, state);
+	enum pcache_state old = READ_ONCE(pc->state);
 
-	if (old == state)
-		return;
+	do {
+		if (old == state || WARN_ON_ONCE(!(left_to[old] & BIT(state))))
+			return;
+	} while (!try_cmpxchg(&pc->state, &old, state));
 	if (state == PCACHE_FAIL) {
 		trace_pcache_failure(pc, why, 0, 0);
 		pcache_err(pc, "failed: %s", why);

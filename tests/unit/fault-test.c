@@ -166,6 +166,40 @@ static void test_device_gone_and_back(void)
 	}
 }
 
+/* The backing device serves nothing at all: what is cached, dirty or clean, is read. */
+static void test_hits_without_device(void)
+{
+	for_each_variant(v) {
+		struct fixture f;
+
+		fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+		attach(&f, *v);
+		write_sectors(&f, 100, 40);
+		CHECK_EQ(message(&f, "flush"), 0);
+		port_bdev_fault(f.h.disk, PORT_FAULT_READ | PORT_FAULT_WRITE | PORT_FAULT_FLUSH, 0,
+				ALL_SECTORS, PORT_FAULT_ALWAYS, BLK_STS_IOERR);
+		write_sectors(&f, 120, 40);
+		flush(&f);
+		AWAIT(status(&f).writeback_errors >= 1);
+		check_range(&f, 100, 60);
+		CHECK_EQ(try_read(&f, 90, 20), -EIO);
+		CHECK_EQ(try_read(&f, 500, 8), -EIO);
+		check_range(&f, 100, 60);
+		CHECK_TEXT(status(&f).state, "rw");
+
+		/* Nor is it needed to attach, and to read what the log has. */
+		detach(&f);
+		attach(&f, "");
+		check_range(&f, 100, 60);
+		write_sectors(&f, 90, 20);
+		check_range(&f, 90, 70);
+		port_bdev_clear_faults(f.h.disk);
+		check_clean(&f);
+		detach(&f);
+		fixture_close(&f);
+	}
+}
+
 /* A FLUSH that fails: nothing that it covers counts as clean. */
 static void test_flush_errors(void)
 {
@@ -1489,6 +1523,7 @@ static const struct test_case cases[] = {
 	{ "write_errors", test_write_errors },
 	{ "held_up_stays_dirty", test_held_up_stays_dirty },
 	{ "device_gone_and_back", test_device_gone_and_back },
+	{ "hits_without_device", test_hits_without_device },
 	{ "flush_errors", test_flush_errors },
 	{ "read_errors", test_read_errors },
 	{ "one_bad_sector", test_one_bad_sector },
