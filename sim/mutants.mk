@@ -2,7 +2,8 @@
 # Mutants: the engine with one planted bug each, which the simulator has to find.
 # `sim/mutants --help` tells more.
 
-.PHONY: mutants mutants-sample mutant-base mutant mutant-fuzz
+.PHONY: mutants mutants-sample mutant-base mutant mutant-fuzz mutant-unit \
+	mutant-unit-test mutant-tsan
 
 mutants: | deps-build
 	@sim/mutants
@@ -47,3 +48,19 @@ mutant-fuzz:
 	@$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer -no-pie -o $(MUTANT)/medium \
 		$(MUTANT)/fuzz-world.o $(SHIM_LDLIBS) \
 		$(patsubst %.c,$(F)/obj/%.o,$(FUZZ_SRCS_medium) shim/port-sim.c)
+
+# A unit test with the mutant. UNIT: its program.
+mutant-unit: $(if $(filter $(UNIT),load-test-tsan),mutant-tsan,mutant-unit-test)
+
+MUTANT_VARIANT = $(call unit_variant,$(UNIT))
+mutant-unit-test:
+	@$(CC) $(UNIT_CFLAGS) $(UNIT_DEFS_$(MUTANT_VARIANT)) -w -c -o $(MUTANT)/unit.o \
+		$(MUTANT)/kernel/$(CHANGED)
+	@$(CC) $(UNIT_CFLAGS) $(UNIT_LDFLAGS_$(UNIT)) -o $(MUTANT)/$(UNIT) $(MUTANT)/unit.o \
+		$(patsubst %.c,$(U)/obj/$(MUTANT_VARIANT)/%.o,\
+			$(filter-out kernel/$(CHANGED),$(call unit_srcs,$(UNIT)))) \
+		$(UNIT_SHIM_OBJS) $(UNIT_LDLIBS)
+
+mutant-tsan:
+	@$(CC) $(TSAN_CFLAGS) -w -o $(MUTANT)/$(UNIT) $(MUTANT)/kernel/$(CHANGED) \
+		$(filter-out kernel/$(CHANGED),$(TSAN_SRCS)) $(UNIT_LDLIBS)

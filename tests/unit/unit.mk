@@ -81,9 +81,10 @@ unit-fast: unit-programs
 
 # The engine with threads under ThreadSanitizer, one load after another for SECONDS.
 TSAN_SRCS := $(UNIT_DIR)/load-test.c $(UNIT_DIR)/host.c $(UNIT_ENGINE) $(SHIM_SRCS) $(SHIM_THREADS_SRCS)
+TSAN_CFLAGS := $(SHIM_CFLAGS) -g -O1 -fsanitize=thread -Ikernel $(UNIT_DEFS_small)
 $(U)/load-test-tsan: $(TSAN_SRCS) | deps-build
 	@mkdir -p $(@D)
-	@$(CC) $(SHIM_CFLAGS) -g -O1 -fsanitize=thread -Ikernel $(UNIT_DEFS_small) -o $@ $^ $(UNIT_LDLIBS)
+	@$(CC) $(TSAN_CFLAGS) -o $@ $^ $(UNIT_LDLIBS)
 
 .PHONY: tsan
 tsan: $(U)/load-test-tsan
