@@ -342,12 +342,15 @@ static struct fiber *pick(void)
 	u64 set, r;
 	int turn;
 
-	while (!world.runnable)
-		wait_for_clock();
-	set = world.runnable;
-	if (!world.config.switch_mean)
-		return oldest(set);
-	r = sim_next(&world.random);
+	do {
+		while (!world.runnable)
+			wait_for_clock();
+		set = world.runnable;
+		if (!world.config.switch_mean)
+			return oldest(set);
+		r = sim_next(&world.random);
+	} while (!(set & ~world.slow) && (r >> 14 & 1023) < world.config.starve_of_1024 &&
+		 jump());
 	if ((set & ~world.slow) && (r & 0x3f00))
 		set &= ~world.slow;
 	turn = r & 63;
@@ -362,6 +365,11 @@ static void reschedule(void)
 
 	if (next != self)
 		switch_to(self, next);
+}
+
+void sim_end_starving(void)
+{
+	world.config.starve_of_1024 = 0;
 }
 
 static void plan(void)

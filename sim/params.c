@@ -143,6 +143,7 @@ void sim_params_draw(struct sim_params *p, u64 seed)
 	DRAW(hops, 0, 0, 1);
 	DRAW(switch_mean, 0, 3, 10, 30, 100, 400);
 	DRAW(jump, 0, 20, 200);
+	DRAW(starve, 0, 0, 0, 0, 700, 1000);
 	DRAW(atomics, 0, 0, 0, 1, 2);
 	DRAW(segs, 8, 9, 10, 12, 16, 24, 8, 9, 10, 12, 16, 24, 8, 9, 10, 12, 16, 24, 96);
 	DRAW(data_crc, 0, 0, 1);

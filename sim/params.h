@@ -17,6 +17,7 @@
 	X(hops, 0, "a task leaves its CPU whenever it may")		\
 	X(switch_mean, 0, "points between two switches of tasks; 0: only when one waits") \
 	X(jump, 0, "of 1024 switches, the clock jumps")			\
+	X(starve, 0, "of 1024 times, a slow task waits for the clock as well")	\
 	X(atomics, 0, "1: atomic operations are points; 2: READ_ONCE() and WRITE_ONCE(), too") \
 	X(alloc_fail, 0, "of 1024 allocations fail")			\
 	X(submitters, 1, "tasks that submit")				\

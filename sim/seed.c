@@ -95,6 +95,7 @@ static bool run_session(enum kind kind, bool clean, u64 cut_after, enum sim_end 
 	struct sim_config config = {
 		.seed = sim_next(&sd.random), .cpus = sd.p->cpus,
 		.switch_mean = sd.p->switch_mean, .hops = sd.p->hops, .jump_of_1024 = sd.p->jump,
+		.starve_of_1024 = sd.p->starve,
 		.atomic_points = sd.p->atomics,
 		.cut_after = cut_after, .max_points = 30000000,
 	};

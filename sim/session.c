@@ -1243,6 +1243,7 @@ static void check_quiet(void)
 static void finish(void)
 {
 	sim_set_alloc_failures(0);
+	sim_end_starving();
 	heal_disk();
 	if (!run.s->script && !media_errors() && below(2))
 		check_quiet();

@@ -37,6 +37,7 @@ static inline bool sim_chance(struct sim_random *r, u32 of_1024)
  * @switch_mean: points between two switches of tasks, on average; 0: tasks run
  *		 until they wait, and then the one that waits longest does
  * @jump_of_1024: how often, at a switch, the clock goes on to the next deadline
+ * @starve_of_1024: how often the clock does so while only slow tasks could run
  * @hops: whoever has been kept on a CPU goes to another one when that ends
  * @atomic_points: 1: atomic operations are points as well, 2: and READ_ONCE() and
  *		   WRITE_ONCE() are; in what is compiled with SHIM_ATOMIC_POINTS
@@ -49,6 +50,7 @@ struct sim_config {
 	u32 cpus;
 	u32 switch_mean;
 	u32 jump_of_1024;
+	u32 starve_of_1024;
 	bool hops;
 	u32 atomic_points;
 	u32 alloc_fail_of_1024;
@@ -77,6 +79,8 @@ struct sim_random *sim_random(void);
 u64 sim_points(void);
 /* From here on so many allocations fail. */
 void sim_set_alloc_failures(u32 of_1024);
+/* From here on no task is kept from running while the clock goes on. */
+void sim_end_starving(void);
 /* Cuts after so many points from now; 0: never. */
 void sim_set_cut(u64 points);
 /* A point: the seed may let another task run. */
