@@ -12,6 +12,9 @@
  *   which one stays.
  * - A failed write may have written any of its blocks, with FUA too to the cache only. Of
  *   what a failed FLUSH was for, any part may be durable, still in the cache, or dropped.
+ *
+ * Each content of a sector has a number, which goes with it wherever it is copied. The same
+ * number is the same content, so nothing is copied over what has it; 0 is zeroes.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -36,14 +39,17 @@ struct block_state {
 	u64 written;		/* seq of the write that is in the cache; 0: durable */
 };
 
+struct window {
+	u8 sector[DISK_MAX_SECTORS][SECTOR_SIZE] __aligned(64);
+	u64 id[DISK_MAX_SECTORS];
+};
+
 static struct {
 	struct disk_config config;
-	u8 durable[DISK_MAX_SECTORS][SECTOR_SIZE] __aligned(64);
-	u8 cache[DISK_MAX_SECTORS][SECTOR_SIZE] __aligned(64);
-	u8 off_durable[DISK_MAX_SECTORS][SECTOR_SIZE] __aligned(64);
-	u8 off_cache[DISK_MAX_SECTORS][SECTOR_SIZE] __aligned(64);
-	u8 off_flying[DISK_MAX_SECTORS][SECTOR_SIZE] __aligned(64);
+	struct window durable, cache;
+	struct window off_durable, off_cache, off_flying;	/* when the power went off */
 	bool is_flying[DISK_MAX_SECTORS];
+	u64 last_id;		/* never goes back */
 	struct block_state block[DISK_MAX_SECTORS];
 	struct request queue[MAX_IN_FLIGHT];
 	u32 nr;
@@ -71,11 +77,43 @@ static u32 index_of(sector_t sector)
 	return sector - disk.config.first;
 }
 
+/* Sectors of a window */
+
+static void put_sectors(struct window *w, u32 i, const void *src, u32 sectors)
+{
+	memcpy(w->sector[i], src, (size_t)sectors << SECTOR_SHIFT);
+	for (u32 end = i + sectors; i < end; i++)
+		w->id[i] = ++disk.last_id;
+}
+
+static void copy_sectors(struct window *to, const struct window *from, u32 i, u32 sectors)
+{
+	for (u32 end = i + sectors; i < end; i++) {
+		if (to->id[i] == from->id[i])
+			continue;
+		to->id[i] = from->id[i];
+		memcpy(to->sector[i], from->sector[i], SECTOR_SIZE);
+	}
+}
+
+static void copy_window(struct window *to, const struct window *from)
+{
+	copy_sectors(to, from, 0, disk.config.sectors);
+}
+
+static void zero_window(struct window *w)
+{
+	for (u32 i = 0; i < DISK_MAX_SECTORS; i++)
+		if (w->id[i])
+			memset(w->sector[i], 0, SECTOR_SIZE);
+	memset(w->id, 0, sizeof(w->id));
+}
+
 /* Blocks; @i is the window's index of a block's first sector */
 
 static void make_durable(u32 i)
 {
-	memcpy(disk.durable[i], disk.cache[i], block_bytes());
+	copy_sectors(&disk.durable, &disk.cache, i, disk.config.block_sectors);
 	disk.block[i].written = 0;
 }
 
@@ -94,7 +132,7 @@ static void write_block(u32 i, const void *src, bool durable)
 	/* What it overwrites may have become durable, and must if a FLUSH is under way. */
 	if (before && (sim_next(sim_random()) & 1 || flush_covers(before)))
 		make_durable(i);
-	memcpy(disk.cache[i], src, block_bytes());
+	put_sectors(&disk.cache, i, src, disk.config.block_sectors);
 	disk.block[i].written = ++disk.seq;
 	if (durable || !disk.config.write_cache)
 		make_durable(i);
@@ -102,7 +140,7 @@ static void write_block(u32 i, const void *src, bool durable)
 
 static void drop_block(u32 i)
 {
-	memcpy(disk.cache[i], disk.durable[i], block_bytes());
+	copy_sectors(&disk.cache, &disk.durable, i, disk.config.block_sectors);
 	disk.block[i].written = 0;
 }
 
@@ -151,7 +189,7 @@ static void move_data(struct bio *bio, bool all)
 	bio_for_each_bvec(bv, bio, iter) {
 		for (u32 at = 0; at < bv.bv_len; at += SECTOR_SIZE, sector++) {
 			if (in_window(sector))
-				memcpy(bvec_virt(&bv) + at, disk.cache[index_of(sector)],
+				memcpy(bvec_virt(&bv) + at, disk.cache.sector[index_of(sector)],
 				       SECTOR_SIZE);
 			else
 				memset(bvec_virt(&bv) + at, 0, SECTOR_SIZE);
@@ -323,7 +361,7 @@ static void note_flying(struct bio *bio)
 		for (u32 at = 0; at < bv.bv_len; at += SECTOR_SIZE, sector++) {
 			if (!in_window(sector))
 				continue;
-			memcpy(disk.off_flying[index_of(sector)], bvec_virt(&bv) + at, SECTOR_SIZE);
+			put_sectors(&disk.off_flying, index_of(sector), bvec_virt(&bv) + at, 1);
 			disk.is_flying[index_of(sector)] = true;
 		}
 	}
@@ -336,26 +374,26 @@ void disk_model_off(void)
 		if (op_is_write(disk.queue[i].bio->bi_opf) && bio_sectors(disk.queue[i].bio))
 			note_flying(disk.queue[i].bio);
 	disk.nr = 0;
-	memcpy(disk.off_durable, disk.durable, window_bytes());
-	memcpy(disk.off_cache, disk.cache, window_bytes());
+	copy_window(&disk.off_durable, &disk.durable);
+	copy_window(&disk.off_cache, &disk.cache);
 }
 
 void disk_model_on(struct sim_random *r, enum disk_cut how)
 {
 	u32 step = disk.config.block_sectors;
 
-	memcpy(disk.durable, disk.off_durable, window_bytes());
+	copy_window(&disk.durable, &disk.off_durable);
 	for (u32 i = 0; i < disk.config.sectors; i += step) {
 		bool keep = how == DISK_CUT_ALL || (how == DISK_CUT_SOME && sim_next(r) & 1);
 
 		if (keep)
-			memcpy(disk.durable[i], disk.off_cache[i], block_bytes());
+			copy_sectors(&disk.durable, &disk.off_cache, i, step);
 		keep = how == DISK_CUT_ALL || (how == DISK_CUT_SOME && sim_next(r) & 1);
 		if (keep && disk.is_flying[i])
-			memcpy(disk.durable[i], disk.off_flying[i], block_bytes());
+			copy_sectors(&disk.durable, &disk.off_flying, i, step);
 		disk.block[i].written = 0;
 	}
-	memcpy(disk.cache, disk.durable, window_bytes());
+	copy_window(&disk.cache, &disk.durable);
 	disk.nr = 0;
 }
 
@@ -364,43 +402,52 @@ bool disk_model_was_dirty(void)
 	for (u32 i = 0; i < disk.config.sectors; i++)
 		if (disk.is_flying[i])
 			return true;
-	return memcmp(disk.off_durable, disk.off_cache, window_bytes());
+	return memcmp(disk.off_durable.sector, disk.off_cache.sector, window_bytes());
 }
 
 const u8 *disk_model_sector(sector_t sector)
 {
-	return disk.cache[index_of(sector)];
+	return disk.cache.sector[index_of(sector)];
 }
 
 const u8 *disk_model_durable(sector_t sector)
 {
-	return disk.durable[index_of(sector)];
+	return disk.durable.sector[index_of(sector)];
+}
+
+struct disk_content disk_model_durable_content(void)
+{
+	return (struct disk_content) { .sector = disk.durable.sector, .id = disk.durable.id };
+}
+
+struct disk_content disk_model_content(void)
+{
+	return (struct disk_content) { .sector = disk.cache.sector, .id = disk.cache.id };
 }
 
 void disk_model_save(u8 *content)
 {
-	memcpy(content, disk.durable, window_bytes());
+	memcpy(content, disk.durable.sector, window_bytes());
 }
 
 void disk_model_load(const u8 *content)
 {
-	memcpy(disk.durable, content, window_bytes());
-	memcpy(disk.cache, content, window_bytes());
+	disk_model_write(disk.config.first, content, disk.config.sectors);
 	memset(disk.block, 0, sizeof(disk.block));
 	disk.nr = 0;
 }
 
 void disk_model_write(sector_t sector, const void *src, u32 sectors)
 {
-	memcpy(disk.durable[index_of(sector)], src, (size_t)sectors << SECTOR_SHIFT);
-	memcpy(disk.cache[index_of(sector)], src, (size_t)sectors << SECTOR_SHIFT);
+	put_sectors(&disk.cache, index_of(sector), src, sectors);
+	copy_sectors(&disk.durable, &disk.cache, index_of(sector), sectors);
 }
 
 void disk_model_new(const struct disk_config *config)
 {
 	disk.config = *config;
-	memset(disk.durable, 0, window_bytes());
-	memset(disk.cache, 0, window_bytes());
+	zero_window(&disk.durable);
+	zero_window(&disk.cache);
 	memset(disk.block, 0, sizeof(disk.block));
 	disk.nr = 0;
 	disk.seq = 1;

@@ -62,6 +62,20 @@ bool disk_model_was_dirty(void);
 /* Of a sector of the window: what the disk would read now; what a cut leaves at least. */
 const u8 *disk_model_sector(sector_t sector);
 const u8 *disk_model_durable(sector_t sector);
+
+/**
+ * struct disk_content - what the window holds
+ * @sector: of each sector
+ * @id: of each sector: a number that it never has again with other content
+ */
+struct disk_content {
+	const u8 (*sector)[SECTOR_SIZE];
+	const u64 *id;
+};
+
+/* Of all sectors: what the disk would read now; what a cut leaves at least. */
+struct disk_content disk_model_content(void);
+struct disk_content disk_model_durable_content(void);
 /* The whole window, durable. */
 void disk_model_save(u8 *content);
 void disk_model_load(const u8 *content);

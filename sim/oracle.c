@@ -67,6 +67,14 @@ struct sector {
 	bool unsure;		/* it could not be read after the last power cut */
 };
 
+/* An entry that a content of the backing device was found to be of. */
+struct known_content {
+	u64 id;
+	u32 entry;		/* NONE: nothing was looked at */
+};
+
+#define KNOWN 2			/* of a sector: the volatile one and the durable one */
+
 static struct {
 	u64 first;
 	u32 sectors;
@@ -79,6 +87,7 @@ static struct {
 	struct entry entry[MAX_ENTRIES];
 	u32 nr_entries;
 	struct sector sector[ORACLE_MAX_SECTORS];
+	struct known_content known[ORACLE_MAX_SECTORS][KNOWN];
 	u32 open[MAX_WRITES];	/* writes that are not durable and did not fail */
 	u32 nr_open;
 	char error[300];
@@ -109,6 +118,13 @@ static void add_entry(u64 sector, u32 write)
 	s->seen = NONE;
 }
 
+static void forget_content(void)
+{
+	for (u32 i = 0; i < o.sectors; i++)
+		for (u32 k = 0; k < KNOWN; k++)
+			o.known[i][k].entry = NONE;
+}
+
 void oracle_new(u64 first_sector, u32 sectors)
 {
 	o.first = first_sector;
@@ -127,6 +143,7 @@ void oracle_new(u64 first_sector, u32 sectors)
 		o.sector[i].unsure = false;
 		add_entry(first_sector + i, 0);
 	}
+	forget_content();
 }
 
 void oracle_set_block(u32 sectors)
@@ -184,6 +201,7 @@ void oracle_load(const void *saved)
 	p = get(o.entry, p, o.nr_entries * sizeof(o.entry[0]));
 	p = get(o.open, p, o.nr_open * sizeof(o.open[0]));
 	get(o.sector, p, o.sectors * sizeof(o.sector[0]));
+	forget_content();
 }
 
 /* Content */
@@ -559,43 +577,81 @@ void oracle_all_on_disk(void)
 	o.on_disk = o.now;
 }
 
-const char *oracle_disk(const u8 *(*content)(u64 sector), bool ordered)
+/* The entry that a content of sector @i is of, from before if it was looked at; or NULL. */
+static struct entry *identify(u32 i, const u8 *buf, u64 id)
 {
-	static struct entry *found[ORACLE_MAX_SECTORS];
-	u64 newest = 0;
+	struct known_content *known = o.known[i];
+	struct entry *e;
+
+	for (u32 k = 0; k < KNOWN; k++)
+		if (known[k].id == id && known[k].entry != NONE)
+			return &o.entry[known[k].entry];
+	e = find(o.first + i, content_of(buf, o.first + i));
+	if (!e)
+		return NULL;
+	known[1] = known[0];
+	known[0] = (struct known_content) { .id = id, .entry = e - o.entry };
+	return e;
+}
+
+/* Each sector holds some write to it, none that a cut took away, and blocks are whole. */
+static const char *identify_all(struct disk_content content, struct entry **found, u64 *newest)
+{
+	u32 again_of = NONE;
 
 	for (u32 i = 0; i < o.sectors; i++) {
-		const u8 *buf = content(o.first + i);
+		const u8 *buf = content.sector[i];
+		const struct write *w;
 
-		found[i] = find(o.first + i, content_of(buf, o.first + i));
+		found[i] = identify(i, buf, content.id[i]);
 		if (!found[i])
 			return wrong("backing device", buf, o.first + i,
 				     "nobody ever wrote that there");
 		if (found[i]->dead)
 			return wrong("backing device", buf, o.first + i,
 				     "a power cut took it away, before it was durable");
-		if (i % o.block && write_of(found[i])->again_of != write_of(found[i - 1])->again_of)
+		w = write_of(found[i]);
+		if (i % o.block && w->again_of != again_of)
 			return wrong("backing device", buf, o.first + i,
 				     "the sector before, in the same block, is of another write");
-		newest = max(newest, write_of(found[i])->begin);
+		again_of = w->again_of;
+		*newest = max(*newest, w->begin);
 	}
+	return NULL;
+}
+
+/* Has another write, durable by @until, surely followed? Those of before it have not. */
+static const struct entry *missing(const struct sector *s, const struct entry *e, u64 until)
+{
+	u64 end = write_of(e)->end;
+
+	for (u32 i = s->newest; &o.entry[i] != e; i = o.entry[i].older) {
+		const struct entry *other = &o.entry[i];
+
+		if (!other->dead && write_of(other)->begin >= end && !is_doubtful(other) &&
+		    durable_at(other) <= until)
+			return other;
+	}
+	return NULL;
+}
+
+const char *oracle_disk(struct disk_content content, bool ordered)
+{
+	static struct entry *found[ORACLE_MAX_SECTORS];
+	u64 newest = 0, until;
+	const char *error = identify_all(content, found, &newest);
+
+	if (error)
+		return error;
+	until = max(ordered ? newest : 0, o.on_disk);
 	for (u32 i = 0; i < o.sectors; i++) {
-		const struct entry *e = found[i];
-		u64 until = max(ordered ? newest : 0, o.on_disk);
+		const struct entry *other = missing(&o.sector[i], found[i], until);
 
-		for (u32 k = o.sector[i].newest; k != NONE; k = o.entry[k].older) {
-			const struct entry *other = &o.entry[k];
-
-			if (other == e || other->dead || is_doubtful(other) ||
-			    write_of(other)->begin < write_of(e)->end ||
-			    durable_at(other) > until)
-				continue;
-			if (durable_at(other) <= o.on_disk)
-				return wrong("backing device alone", content(o.first + i),
-					     o.first + i, "a later one was said to be there");
-			return wrong("backing device alone", content(o.first + i), o.first + i,
-				     "it holds a write of a later epoch, but not this sector's before");
-		}
+		if (!other)
+			continue;
+		return wrong("backing device alone", content.sector[i], o.first + i,
+			     durable_at(other) <= o.on_disk ? "a later one was said to be there" :
+			     "it holds a write of a later epoch, but not this sector's before");
 	}
 	return NULL;
 }

@@ -5,6 +5,8 @@
 
 #include <linux/types.h>
 
+#include "disk-model.h"
+
 #define ORACLE_MAX_SECTORS 1024
 
 /* Forgets all; every sector of the window holds zeroes, durably. */
@@ -59,10 +61,10 @@ void oracle_all_on_disk(void);
 
 /**
  * oracle_disk() - Is the backing device alone some disk that lost power?
- * @content: gives a sector's content
+ * @content: what it holds
  * @ordered: in the promised order; otherwise only whole sectors
  */
-const char *oracle_disk(const u8 *(*content)(u64 sector), bool ordered);
+const char *oracle_disk(struct disk_content content, bool ordered);
 /* Has a write to that sector ever begun? */
 bool oracle_was_written(u64 sector);
 /* Has the backing device the newest content of each sector? Nothing is under way. */

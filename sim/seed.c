@@ -267,9 +267,9 @@ static void at_moment(void)
 	session_moment();
 	if (sim_next(&sd.moments) & 31)
 		return;
-	error = oracle_disk(disk_model_durable, !sd.p->fast);
+	error = oracle_disk(disk_model_durable_content(), !sd.p->fast);
 	if (!error)
-		error = oracle_disk(disk_model_sector, !sd.p->fast);
+		error = oracle_disk(disk_model_content(), !sd.p->fast);
 	if (error && !pmem_model_was_poisoned())
 		sim_fail("%s", error);
 }

@@ -155,7 +155,7 @@ const char *verdict_judge(const struct sim_params *p, enum checker_state state,
 	wrong = clean_is_on_disk(p) ?: dirty_was_written(p);
 	if (wrong || pmem_model_was_poisoned())
 		return wrong;
-	wrong = oracle_disk(disk_model_durable, !p->fast);
+	wrong = oracle_disk(disk_model_durable_content(), !p->fast);
 	/*
 	 * Keys of an old generation only Linux's own leaves, and it neither counts them
 	 * right nor keeps hidden what they hide.
