@@ -67,9 +67,11 @@ struct sector {
 	bool unsure;		/* it could not be read after the last power cut */
 };
 
-/* An entry that a content of the backing device was found to be of. */
+/* An entry that a content of the backing device was found to be of, and that is not dead. */
 struct known_content {
 	u64 id;
+	u64 begin;		/* of the write */
+	u32 again_of;
 	u32 entry;		/* NONE: nothing was looked at */
 };
 
@@ -211,16 +213,23 @@ static u64 first_word(u32 write, u64 sector)
 	return (u64)write << 32 | (u32)sector;
 }
 
+/* Four words at a time, wherever they lie. */
+typedef u64 words __attribute__((__vector_size__(32), __aligned__(8)));
+
+__attribute__((target_clones("avx2", "default")))
+static void fill_sector(void *buf, u64 first)
+{
+	const words *mix = (const words *)o.mix;
+	words *p = buf;
+
+	for (u32 i = 0; i < WORDS / 4; i++)
+		p[i] = mix[i] ^ first;
+}
+
 void oracle_fill(void *buf, u32 write, u64 sector, u32 sectors)
 {
-	u64 *p = buf;
-
-	for (u32 s = 0; s < sectors; s++, p += WORDS) {
-		u64 word = first_word(write, sector + s);
-
-		for (u32 i = 0; i < WORDS; i++)
-			p[i] = word ^ (i * MIX);
-	}
+	for (u32 i = 0; i < sectors; i++)
+		fill_sector(buf + i * SECTOR_SIZE, first_word(write, sector + i));
 }
 
 static bool is_zero(const u64 *p)
@@ -230,15 +239,19 @@ static bool is_zero(const u64 *p)
 	return !memcmp(p, zeroes, sizeof(zeroes));
 }
 
-/* Do all words of a sector follow from the first? A third of a seed's time is spent here. */
+/* Do all words of a sector follow from the first? */
 __attribute__((target_clones("avx2", "default")))
-static bool is_whole(const u64 *p)
+static bool is_whole(const void *buf)
 {
-	u64 first = p[0], wrong = 0;
+	const words *p = buf, *mix = (const words *)o.mix;
+	words first = p[0][0] ^ (words) { }, wrong = { }, more = { };
 
-	for (u32 i = 0; i < WORDS; i++)
-		wrong |= p[i] ^ first ^ o.mix[i];
-	return !wrong;
+	for (u32 i = 0; i < WORDS / 4; i += 2) {
+		wrong |= p[i] ^ first ^ mix[i];
+		more |= p[i + 1] ^ first ^ mix[i + 1];
+	}
+	wrong |= more;
+	return !(wrong[0] | wrong[1] | wrong[2] | wrong[3]);
 }
 
 /* The number of the write that a sector's content is of; NONE: it is of none. */
@@ -392,17 +405,20 @@ static bool is_doubtful(const struct entry *e)
 	return write_of(e)->failed && e->kept == NEVER;
 }
 
-/* Did another write, over by @time (by @durable: durable), surely follow this one? */
+/*
+ * Did another write, over by @time (by @durable: durable), surely follow this one? None did
+ * that is older in the list: when that began, this one had not ended.
+ */
 static const struct write *follower(const struct sector *s, const struct entry *e, u64 time,
 				    bool durable)
 {
 	u64 end = write_of(e)->end;
 
-	for (u32 i = s->newest; i != NONE; i = o.entry[i].older) {
+	for (u32 i = s->newest; &o.entry[i] != e; i = o.entry[i].older) {
 		const struct entry *other = &o.entry[i];
 		const struct write *w = write_of(other);
 
-		if (other == e || other->lost || is_doubtful(other) || w->begin < end)
+		if (w->begin < end || other->lost || is_doubtful(other))
 			continue;
 		if ((durable ? durable_at(other) : w->end) <= time)
 			return w;
@@ -568,6 +584,8 @@ void oracle_settle(const void *buf, const bool *known)
 			settle_one(&o.sector[i],
 				   find(sector, content_of(buf + i * SECTOR_SIZE, sector)));
 	}
+	/* Some of it is dead now. */
+	forget_content();
 }
 
 /* The backing device alone */
@@ -577,55 +595,80 @@ void oracle_all_on_disk(void)
 	o.on_disk = o.now;
 }
 
-/* The entry that a content of sector @i is of, from before if it was looked at; or NULL. */
-static struct entry *identify(u32 i, const u8 *buf, u64 id)
+/* Sector @i holds some write to it, none that a cut took away. */
+static const char *identify(u32 i, const u8 *buf, u64 id)
 {
 	struct known_content *known = o.known[i];
-	struct entry *e;
+	struct entry *e = find(o.first + i, content_of(buf, o.first + i));
+
+	if (!e)
+		return wrong("backing device", buf, o.first + i, "nobody ever wrote that there");
+	if (e->dead)
+		return wrong("backing device", buf, o.first + i,
+			     "a power cut took it away, before it was durable");
+	known[1] = known[0];
+	known[0] = (struct known_content) {
+		.id = id, .begin = write_of(e)->begin, .again_of = write_of(e)->again_of,
+		.entry = e - o.entry,
+	};
+	return NULL;
+}
+
+/* What is known of a content of sector @i; NULL: nothing. */
+static const struct known_content *known_content(u32 i, u64 id)
+{
+	const struct known_content *known = o.known[i];
 
 	for (u32 k = 0; k < KNOWN; k++)
 		if (known[k].id == id && known[k].entry != NONE)
-			return &o.entry[known[k].entry];
-	e = find(o.first + i, content_of(buf, o.first + i));
-	if (!e)
-		return NULL;
-	known[1] = known[0];
-	known[0] = (struct known_content) { .id = id, .entry = e - o.entry };
-	return e;
+			return &known[k];
+	return NULL;
 }
 
-/* Each sector holds some write to it, none that a cut took away, and blocks are whole. */
-static const char *identify_all(struct disk_content content, struct entry **found, u64 *newest)
+/* A sector that holds another write than the newest. */
+struct behind {
+	u32 sector;		/* its index */
+	u32 entry;		/* what it holds */
+};
+
+struct behinds {
+	u32 nr;
+	struct behind at[ORACLE_MAX_SECTORS];
+	u64 newest;		/* of all that is held: when it began */
+};
+
+/* All sectors hold writes to them, and each block is of one. */
+static const char *identify_all(struct disk_content content, struct behinds *b)
 {
 	u32 again_of = NONE;
 
 	for (u32 i = 0; i < o.sectors; i++) {
-		const u8 *buf = content.sector[i];
-		const struct write *w;
+		const struct known_content *known = known_content(i, content.id[i]);
+		const char *error;
 
-		found[i] = identify(i, buf, content.id[i]);
-		if (!found[i])
-			return wrong("backing device", buf, o.first + i,
-				     "nobody ever wrote that there");
-		if (found[i]->dead)
-			return wrong("backing device", buf, o.first + i,
-				     "a power cut took it away, before it was durable");
-		w = write_of(found[i]);
-		if (i % o.block && w->again_of != again_of)
-			return wrong("backing device", buf, o.first + i,
+		if (!known) {
+			error = identify(i, content.sector[i], content.id[i]);
+			if (error)
+				return error;
+			known = &o.known[i][0];
+		}
+		if (known->again_of != again_of && o.block > 1 && i % o.block)
+			return wrong("backing device", content.sector[i], o.first + i,
 				     "the sector before, in the same block, is of another write");
-		again_of = w->again_of;
-		*newest = max(*newest, w->begin);
+		again_of = known->again_of;
+		b->newest = max(b->newest, known->begin);
+		if (known->entry != o.sector[i].newest)
+			b->at[b->nr++] = (struct behind) { .sector = i, .entry = known->entry };
 	}
 	return NULL;
 }
 
-/* Has another write, durable by @until, surely followed? Those of before it have not. */
-static const struct entry *missing(const struct sector *s, const struct entry *e, u64 until)
+/* Has another write, durable by @until, surely followed? */
+static const struct entry *missing(const struct sector *s, u32 entry, u64 until)
 {
-	u64 end = write_of(e)->end;
+	u64 end = write_of(&o.entry[entry])->end;
 
-	for (u32 i = s->newest; &o.entry[i] != e; i = o.entry[i].older) {
+	for (u32 i = s->newest; i != entry; i = o.entry[i].older) {
 		const struct entry *other = &o.entry[i];
 
 		if (!other->dead && write_of(other)->begin >= end && !is_doubtful(other) &&
@@ -637,15 +680,19 @@ static const struct entry *missing(const struct sector *s, const struct entry *e
 
 const char *oracle_disk(struct disk_content content, bool ordered)
 {
-	static struct entry *found[ORACLE_MAX_SECTORS];
-	u64 newest = 0, until;
-	const char *error = identify_all(content, found, &newest);
+	static struct behinds b;
+	const char *error;
+	u64 until;
 
+	b.nr = 0;
+	b.newest = 0;
+	error = identify_all(content, &b);
 	if (error)
 		return error;
-	until = max(ordered ? newest : 0, o.on_disk);
-	for (u32 i = 0; i < o.sectors; i++) {
-		const struct entry *other = missing(&o.sector[i], found[i], until);
+	until = max(ordered ? b.newest : 0, o.on_disk);
+	for (u32 k = 0; k < b.nr; k++) {
+		u32 i = b.at[k].sector;
+		const struct entry *other = missing(&o.sector[i], b.at[k].entry, until);
 
 		if (!other)
 			continue;
