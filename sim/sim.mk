@@ -6,7 +6,7 @@
 S := $(B)/sim
 SIM_DEFS := -DPCACHE_SEG_BYTES=20480 -DPCACHE_MIN_SEGS=8 -DPCACHE_MIN_BYTES=184320 -DPCACHE_KSET_KEYS=12 \
 	    -DPCACHE_CRC_KEY_SECTORS=8
-SIM_OPT := -O2 -g
+SIM_OPT := -O2 -g -mstringop-strategy=libcall
 SIM_CFLAGS = $(SHIM_CFLAGS) $(SIM_OPT) -fno-pie -mcrc32 -Ikernel -Isim $(SIM_DEFS)
 # The engine; mutants put another folder here.
 SIM_KERNEL := kernel
