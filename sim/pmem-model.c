@@ -49,14 +49,14 @@ static struct {
 	u8 *mapped;		/* where the engine has it */
 	u8 *view;		/* what CPUs see */
 	u8 *durable;
-	u8 *base;		/* durable, when the power went off */
+	u8 *base;		/* of chunks that are touched: durable, when the power went off */
 	u64 bytes;
 	struct pmem_store pending[MAX_CPUS][MAX_PENDING];
 	u32 nr_pending[MAX_CPUS];
 	struct pmem_store off[MAX_PENDING];	/* pending, when it went off */
 	u32 nr_off;
 	u8 *off_data;
-	u32 *touched;		/* chunks that differ from base, maybe */
+	u32 *touched;		/* chunks that have changed since, maybe */
 	u32 nr_touched;
 	u8 *is_touched;
 	u32 *used;		/* chunks that are not zero, maybe */
@@ -71,6 +71,15 @@ static struct {
 	struct dax_device dax;
 } pm;
 
+static void use(u32 c)
+{
+	if (pm.is_used[c])
+		return;
+	pm.is_used[c] = 1;
+	pm.used[pm.nr_used++] = c;
+}
+
+/* Before the first change of what is durable there. */
 static void touch(u64 off, u64 n)
 {
 	for (u32 c = off / CHUNK; c <= (off + n - 1) / CHUNK; c++) {
@@ -78,10 +87,8 @@ static void touch(u64 off, u64 n)
 			continue;
 		pm.is_touched[c] = 1;
 		pm.touched[pm.nr_touched++] = c;
-		if (!pm.is_used[c]) {
-			pm.is_used[c] = 1;
-			pm.used[pm.nr_used++] = c;
-		}
+		memcpy(pm.base + (u64)c * CHUNK, pm.durable + (u64)c * CHUNK, CHUNK);
+		use(c);
 	}
 }
 
@@ -228,6 +235,19 @@ size_t port_pmem_load(void *dst, const void *src, size_t n)
 
 /* Power */
 
+/* From here on CPUs see what is durable. */
+static void drop_pending(void)
+{
+	for (u32 c = 0; c < MAX_CPUS; c++) {
+		for (u32 i = 0; i < pm.nr_pending[c]; i++) {
+			const struct pmem_store *p = &pm.pending[c][i];
+
+			memcpy(pm.view + p->off, pm.durable + p->off, p->len);
+		}
+		pm.nr_pending[c] = 0;
+	}
+}
+
 void pmem_model_off(void)
 {
 	u32 used = 0;
@@ -242,15 +262,8 @@ void pmem_model_off(void)
 			used += ALIGN(p->len, 8);
 			pm.off[pm.nr_off++] = *p;
 		}
-		pm.nr_pending[c] = 0;
 	}
-	/* From here on base is durable, and the view is, where nothing is pending. */
-	for (u32 i = 0; i < pm.nr_touched; i++) {
-		u64 off = (u64)pm.touched[i] * CHUNK;
-
-		memcpy(pm.base + off, pm.durable + off, CHUNK);
-		memcpy(pm.view + off, pm.durable + off, CHUNK);
-	}
+	drop_pending();
 	untouch();
 }
 
@@ -426,11 +439,11 @@ void pmem_model_load(const u8 *image)
 	pm.nr_off = 0;
 	pm.nr_poison = 0;
 	pm.was_poisoned = false;
-	touch(0, pm.bytes);
+	for (u32 c = 0; c < pm.bytes / CHUNK; c++)
+		use(c);
 	untouch();
 	memcpy(pm.durable, image, pm.bytes);
 	memcpy(pm.view, image, pm.bytes);
-	memcpy(pm.base, image, pm.bytes);
 }
 
 void pmem_model_new(u64 bytes)
@@ -443,7 +456,6 @@ void pmem_model_new(u64 bytes)
 
 		memcpy(pm.view + off, zeroes, CHUNK);
 		memcpy(pm.durable + off, zeroes, CHUNK);
-		memcpy(pm.base + off, zeroes, CHUNK);
 		pm.is_used[pm.used[i]] = 0;
 	}
 	pm.nr_used = 0;
