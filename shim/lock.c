@@ -46,7 +46,25 @@ static const char *class_name[MAX_CLASSES] = {
 /* Classes taken in an interrupt / with them enabled: [0] hard, [1] soft. */
 static u64 used_in[2], used_with[2];
 
-static unsigned int class_of(const struct lockdep_map *map)
+static noinline unsigned int new_class(struct lock_class_key *key, const char *name)
+{
+	unsigned int id, first;
+
+	port_lock(&class_lock, true);
+	id = key->shim_id;
+	if (id < first_class_id) {
+		id = first_class_id + nr_classes;
+		if (nr_classes < MAX_CLASSES)
+			WRITE_ONCE(class_name[nr_classes], name);
+		nr_classes++;
+		__atomic_store_n(&key->shim_id, id, __ATOMIC_RELAXED);
+	}
+	first = first_class_id;
+	port_unlock(&class_lock);
+	return id - first;
+}
+
+static inline unsigned int class_of(const struct lockdep_map *map)
 {
 	struct lock_class_key *key = map->key;
 	unsigned int id, first;
@@ -55,20 +73,8 @@ static unsigned int class_of(const struct lockdep_map *map)
 		key = (struct lock_class_key *)&map->own;
 	id = __atomic_load_n(&key->shim_id, __ATOMIC_RELAXED);
 	first = READ_ONCE(first_class_id);
-	if (unlikely(id < first)) {
-		port_lock(&class_lock, true);
-		id = key->shim_id;
-		if (id < first_class_id) {
-			id = first_class_id + nr_classes;
-			if (nr_classes < MAX_CLASSES)
-				WRITE_ONCE(class_name[nr_classes], map->name);
-			nr_classes++;
-			__atomic_store_n(&key->shim_id, id, __ATOMIC_RELAXED);
-		}
-		first = first_class_id;
-		port_unlock(&class_lock);
-	}
-	return id - first < MAX_CLASSES ? id - first : NO_CLASS;
+	id = likely(id >= first) ? id - first : new_class(key, map->name);
+	return id < MAX_CLASSES ? id : NO_CLASS;
 }
 
 void shim_forget_lock_order(void)
@@ -104,10 +110,13 @@ static u64 all_before(unsigned int class)
 	return set;
 }
 
-static void learn(u64 *set, u64 bits)
+/* Was it new? */
+static bool learn(u64 *set, u64 bits)
 {
-	if ((READ_ONCE(*set) & bits) != bits)
-		__atomic_fetch_or(set, bits, __ATOMIC_RELAXED);
+	if ((READ_ONCE(*set) & bits) == bits)
+		return false;
+	__atomic_fetch_or(set, bits, __ATOMIC_RELAXED);
+	return true;
 }
 
 static bool serves_io(const struct task_struct *task)
@@ -115,24 +124,10 @@ static bool serves_io(const struct task_struct *task)
 	return task->serves_io || task->bio_list;
 }
 
-static void check_order(struct task_struct *task, unsigned int class,
-			bool nested)
+static void check_held(u64 held, unsigned int class)
 {
-	u64 held = task->inside & ~(1ULL << class), fresh;
+	u64 fresh = held & ~READ_ONCE(before[class]);
 
-	if (serves_io(task))
-		held |= 1ULL << RECLAIM;
-
-	for (int i = 0; i < task->nr_held; i++) {
-		unsigned int other = task->held[i].class;
-
-		if (other == class && !nested)
-			shim_bug("%s taken twice, by two locks of one class",
-				 name_of_class(class));
-		if (other != class && other != NO_CLASS)
-			held |= 1ULL << other;
-	}
-	fresh = held & ~READ_ONCE(before[class]);
 	while (unlikely(fresh)) {
 		unsigned int other = __builtin_ctzll(fresh);
 
@@ -149,20 +144,40 @@ static void check_order(struct task_struct *task, unsigned int class,
 				 name_of_class(class));
 }
 
+static inline void check_order(struct task_struct *task, unsigned int class, bool nested)
+{
+	u64 held = task->inside & ~(1ULL << class);
+
+	if (serves_io(task))
+		held |= 1ULL << RECLAIM;
+
+	for (int i = 0; i < task->nr_held; i++) {
+		unsigned int other = task->held[i].class;
+
+		if (other == class && !nested)
+			shim_bug("%s taken twice, by two locks of one class",
+				 name_of_class(class));
+		if (other != class && other != NO_CLASS)
+			held |= 1ULL << other;
+	}
+	if (held)
+		check_held(held, class);
+}
+
 static void check_irq(struct task_struct *task, unsigned int class)
 {
 	u64 bit = 1ULL << class;
-	bool hard_off = task->hardirq || task->irq_disabled;
+	bool hard_off = task->hardirq || task->irq_disabled, new = false;
 
 	if (task->hardirq)
-		learn(&used_in[0], bit);
+		new |= learn(&used_in[0], bit);
 	else if (task->softirq)
-		learn(&used_in[1], bit);
+		new |= learn(&used_in[1], bit);
 	if (!hard_off)
-		learn(&used_with[0], bit);
+		new |= learn(&used_with[0], bit);
 	if (!hard_off && !task->softirq && !task->bh_disabled)
-		learn(&used_with[1], bit);
-	for (int i = 0; i < 2; i++)
+		new |= learn(&used_with[1], bit);
+	for (int i = 0; new && i < 2; i++)
 		if (READ_ONCE(used_in[i]) & READ_ONCE(used_with[i]) & bit)
 			shim_bug("%s is taken in %s and also with them enabled",
 				 name_of_class(class),
@@ -190,7 +205,7 @@ static int find_held(const struct task_struct *task,
 }
 
 /* Before the lock is waited for, or after a trylock that got it. */
-static void acquire(const struct lockdep_map *map, enum shim_lock_kind kind,
+static inline void acquire(const struct lockdep_map *map, enum shim_lock_kind kind,
 		    bool try, bool nested)
 {
 	struct task_struct *task = current;
