@@ -456,9 +456,10 @@ static void beat_others(const struct sector *s, const struct entry *e)
 	}
 }
 
+/* Since the last power cut; what that took, and all before, had ended by then. */
 static bool under_way(const struct sector *s, u64 since)
 {
-	for (u32 i = s->newest; i != NONE; i = o.entry[i].older)
+	for (u32 i = s->newest; i != NONE && !o.entry[i].lost; i = o.entry[i].older)
 		if (write_of(&o.entry[i])->end > since)
 			return true;
 	return false;
