@@ -820,6 +820,7 @@ struct pcache_range {
  * @in_flight: bios, and one for the submitter
  * @idle: completed when @in_flight becomes 0
  * @own_keys: how many it has logged again
+ * @own_room: how many more it may, before it looks for room once more
  * @lap_end: ord; since the log ended there, only unreadable data has been found
  * @lap_keys: keys that others had committed by then
  * @lapped: up to @lap_keys there is nothing but unreadable data
@@ -850,6 +851,7 @@ struct pcache_writeback {
 	atomic_t in_flight;
 	struct completion idle;
 	u64 own_keys;
+	u32 own_room;
 	u64 lap_end;
 	u64 lap_keys;
 	u64 settle_at;

@@ -83,6 +83,7 @@ struct wb_bio {
  * @tried: ord; the same of the last one since dirty_tail that failed
  * @settled: nothing in it that is dirty was acknowledged
  * @ordered: epochs are kept apart
+ * @single: it has one kset
  * @no_memory: that was short, so it tells nothing of the backing device
  */
 struct round {
@@ -92,6 +93,7 @@ struct round {
 	u64 tried;
 	bool settled;
 	bool ordered;
+	bool single;
 	bool held;
 	bool no_memory;
 	u32 keys;
@@ -144,7 +146,11 @@ static bool begins_epoch(const struct pcache_kset *ks)
  */
 static bool round_ends(const struct pcache_kset *ks, const struct round *rd)
 {
-	if (rd->to.ord == rd->from.ord || (rd->keys == 0 && !rd->held))
+	if (rd->to.ord == rd->from.ord)
+		return false;
+	if (rd->single)
+		return true;
+	if (rd->keys == 0 && !rd->held)
 		return false;
 	if (rd->keys + ks->nr_keys > BATCH_KEYS || rd->key_sectors > BATCH_SECTORS)
 		return true;
@@ -511,6 +517,14 @@ static u32 crc_for_new_key(struct pcache *pc, const struct pcache_extent *part, 
 	return spoil || !pcache_extent_is_good(pc, part) ? ~crc : crc;
 }
 
+/* Looked at before the first key, and again when a kset's worth may have taken a segment. */
+static bool room_for_own_key(struct pcache *pc)
+{
+	if (!pc->wb.own_room && pcache_segs_for_bad_data(pc))
+		pc->wb.own_room = PCACHE_KSET_KEYS;
+	return pc->wb.own_room;
+}
+
 /*
  * Logs the live parts of an extent again, under the same place. @spoil: its data
  * cannot be trusted, and the new key's CRC is to say so.
@@ -529,8 +543,7 @@ static int log_again(struct pcache *pc, const struct pcache_extent *e, bool spoi
 		spin_unlock(&sh->lock);
 		if (!live)
 			return 0;
-		/* A kset's worth of them may have taken a segment. */
-		if (pc->wb.own_keys % PCACHE_KSET_KEYS == 0 && !pcache_segs_for_bad_data(pc))
+		if (!room_for_own_key(pc))
 			return -ENOSPC;
 		if (pc->data_crc)
 			part.crc = crc_for_new_key(pc, &part, spoil);
@@ -541,6 +554,7 @@ static int log_again(struct pcache *pc, const struct pcache_extent *e, bool spoi
 		if (r && r != -ESTALE)
 			return r;
 		pc->wb.own_keys += !r;
+		pc->wb.own_room -= !r;
 		at = r ? part.sector : pcache_extent_end(&part);
 	}
 }
@@ -754,8 +768,7 @@ static int move_bad_on(struct pcache *pc, const struct round *rd)
 {
 	int r = pcache_journal_sync(pc);
 
-	if (!r && !pcache_segs_for_bad_data(pc))
-		r = -ENOSPC;
+	pc->wb.own_room = 0;
 	if (!r)
 		r = log_tree_again(pc, &pc->wb.unreadable, true);
 	if (!r)
@@ -951,6 +964,10 @@ static void run_rounds(struct pcache *pc)
 			finish_hopeless(pc, rd.durable, true);
 			came_to_end(pc, &rd, pc->segs.reserved, waits);
 			return;
+		} else if (o == ROUND_NO_ROOM && !rd.single) {
+			/* What stands before the unreadable may be all that holds a segment. */
+			rd = (struct round) { .from = rd.from, .single = true };
+			continue;
 		} else if (o == ROUND_NO_ROOM) {
 			WRITE_ONCE(pc->wb.needs_room, true);
 			finish_hopeless(pc, rd.durable, false);
@@ -964,6 +981,7 @@ static void run_rounds(struct pcache *pc)
 		}
 		rd = (struct round) {
 			.from = rd.to, .held = rd.held, .tried = rd.held ? rd.tried : 0,
+			.single = rd.single && !rd.unreadable,
 		};
 		cond_resched();
 	}

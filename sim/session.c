@@ -60,6 +60,10 @@ struct op {
 	u8 *buf;
 };
 
+struct position {
+	unsigned int seg, off;
+};
+
 struct submitter {
 	struct task_struct *task;
 	wait_queue_head_t wait;
@@ -85,6 +89,7 @@ static struct {
 	u64 next_look;		/* points, for late requests */
 	bool cleaner_asked;	/* a write may wait for what cannot be read */
 	bool cache_failed;	/* state "fail" */
+	bool first_could_go;	/* when the engine said that nothing can make room */
 	bool cut_at_ack;	/* the power goes soon after the next acknowledged FLUSH */
 	u32 script_at;
 	u32 next_place;		/* of operation n */
@@ -241,10 +246,6 @@ static struct {
 	u32 cached;
 } medium;
 
-struct position {
-	unsigned int seg, off;
-};
-
 static void check_position(const struct position *at, u32 segs, const char *line)
 {
 	if (at->seg >= segs || at->off > PCACHE_DATA_BYTES - PCACHE_LAST_BYTES ||
@@ -284,23 +285,29 @@ static void check_status(const bool *changed)
 			 medium.cached, line);
 }
 
-/*
- * By the rules of @state; nobody must be in the middle of storing something there. What
- * is found goes to "medium".
- */
-static void check_medium(const u8 *media, enum checker_state state, const char *when)
+/* By the rules of @state; what is found goes to @c and to "medium". */
+static bool judge_medium(const u8 *media, enum checker_state state, struct checker *c)
 {
 	const struct sim_params *p = params();
 	const struct checker_image image = {
 		.media = media, .bytes = pmem_model_bytes(),
 		.backing_sectors = session_first_sector(p) + p->sectors,
 	};
-	struct checker c = {
+
+	*c = (struct checker) {
 		.first_sector = session_first_sector(p), .nr_sectors = p->sectors,
 		.places = medium.places, .mainline_left = p->mainline,
 	};
+	return checker_run(&image, state, c) && !c->damaged;
+}
 
-	if (!checker_run(&image, state, &c) || c.damaged)
+/* The same; nobody must be in the middle of storing something there. */
+static void check_medium(const u8 *media, enum checker_state state, const char *when)
+{
+	const struct sim_params *p = params();
+	struct checker c;
+
+	if (!judge_medium(media, state, &c))
 		sim_fail("%s: %s", when, c.error);
 	medium.media = media;
 	medium.dirty = medium.cached = 0;
@@ -356,6 +363,8 @@ static void check_none_late(void)
 void session_moment(void)
 {
 	run.others |= current != run.attacher;
+	if (run.first_could_go)
+		sim_fail("there is no room, but the first kset of the log could go");
 	if (sim_points() < run.next_look)
 		return;
 	run.next_look = sim_points() + LATE_POINTS / 10;
@@ -591,6 +600,58 @@ static void check_write_error(const struct op *op, int error)
 	if (!op->sectors || pmem_model_nr_poisoned() + SPARE_SEGS < params()->segs)
 		sim_fail("a %s ended with %d, and %u bad lines do not hold all segments",
 			 op->sectors ? "write" : "flush", error, pmem_model_nr_poisoned());
+}
+
+static const struct pcache_media_kset *kset_at(const struct position *at)
+{
+	return (const void *)(pmem_model_view() + PCACHE_SEGS_OFF +
+			      (u64)at->seg * PCACHE_SEG_BYTES + PCACHE_SEG_DATA_OFF + at->off);
+}
+
+/* Can the data of a key not be read, and does the log end with some of it in its place? */
+static bool key_is_bad(const struct pcache_media_key *key)
+{
+	u64 at = (le64_to_cpu(key->off) >> SECTOR_SHIFT) - session_first_sector(params());
+	u64 off = PCACHE_SEGS_OFF + (u64)le32_to_cpu(key->cache_seg_id) * PCACHE_SEG_BYTES +
+		  PCACHE_SEG_DATA_OFF + le32_to_cpu(key->cache_seg_off);
+	u32 bytes = le32_to_cpu(key->len);
+
+	if (pmem_model_readable(NULL, off, bytes))
+		return false;
+	for (u32 i = 0; i < bytes; i += SECTOR_SIZE)
+		if (medium.places[at + i / SECTOR_SIZE].off == off + i)
+			return true;
+	return false;
+}
+
+/*
+ * Nothing can make room any more: then the first kset of the log has what cannot be read;
+ * else its segments could become free. With CRCs that may be what stands beside a bad line.
+ */
+static bool first_kset_could_go(void)
+{
+	const struct pcache_media_tail *tail[2];
+	const struct pcache_media_kset *ks;
+	struct position at;
+	struct checker c;
+
+	for (u32 i = 0; i < 2; i++) {
+		u64 off = PCACHE_KEY_TAIL_OFF + i * PCACHE_TAIL_STRIDE;
+
+		tail[i] = (const void *)(pmem_model_view() + off);
+		if (!pmem_model_readable(NULL, off, sizeof(*tail[i])))
+			return false;
+	}
+	if (params()->data_crc || !judge_medium(pmem_model_view(), CHECKER_CRASHED, &c))
+		return false;
+	at.seg = le32_to_cpu(tail[0]->cache_seg_id);
+	at.off = le32_to_cpu(tail[0]->seg_off);
+	for (ks = kset_at(&at); le64_to_cpu(ks->flags) & PCACHE_KSET_LAST; ks = kset_at(&at))
+		at = (struct position) { .seg = le32_to_cpu(ks->count) };
+	for (u32 i = 0; i < le32_to_cpu(ks->count); i++)
+		if (key_is_bad(&((const struct pcache_media_key *)(ks + 1))[i]))
+			return false;
+	return true;
 }
 
 static void end_write(struct op *op, int error)
@@ -1307,6 +1368,8 @@ static void log_line(void *data, int level, const char *text)
 		fprintf(stderr, "[%8llu] %s", (unsigned long long)sim_points(), text);
 	if (strstr(text, ": failed: "))
 		run.cache_failed = true;
+	if (strstr(text, ": no room for writes, and nothing"))
+		run.first_could_go = first_kset_could_go();
 	if (level == 0 && !run.error[0])
 		snprintf(run.error, sizeof(run.error), "%s", text);
 	if (run.log_bytes + n + 1 > sizeof(run.log)) {
