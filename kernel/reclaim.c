@@ -266,12 +266,16 @@ static void give_up_waiting(struct pcache *pc)
 	u32 named, data;
 	bool whole;
 
-	if (!all_at_end(pc, &end))
-		return;
+	/*
+	 * Not later: who takes the last of a head's room may supersede what is unreadable. From
+	 * here on that is a reservation, or in the log, or of a segment that was free.
+	 */
 	if (pcache_heads_open(pc) && pcache_io_waiting(pc)) {
 		pcache_io_space_freed(pc);
 		return;
 	}
+	if (!all_at_end(pc, &end))
+		return;
 	pcache_heads_close(pc);
 	whole = note_named(pc, end.places.key_tail, &end.places.durable);
 	count_named(pc, &named, &data);

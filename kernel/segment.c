@@ -265,7 +265,7 @@ static bool head_take(struct pcache *pc, struct pcache_head *h, u32 sectors,
 
 	spin_lock(&h->lock);
 	if (h->seg == PCACHE_NO_SEG) {
-		WRITE_ONCE(h->seg, seg_alloc(pc, pc->segs.reserved, PCACHE_SEG_DATA));
+		h->seg = seg_alloc(pc, pc->segs.reserved, PCACHE_SEG_DATA);
 		h->next = 0;
 		if (h->seg == PCACHE_NO_SEG) {
 			spin_unlock(&h->lock);
@@ -281,7 +281,7 @@ static bool head_take(struct pcache *pc, struct pcache_head *h, u32 sectors,
 	pcache_seg_get(pc, room->seg);
 	if (h->next == PCACHE_DATA_SECTORS) {
 		full = h->seg;
-		WRITE_ONCE(h->seg, PCACHE_NO_SEG);
+		h->seg = PCACHE_NO_SEG;
 	}
 	spin_unlock(&h->lock);
 	/* Its last ref may only go when the room's is dropped. */
@@ -340,14 +340,26 @@ bool pcache_rooms_held(struct pcache *pc)
 /**
  * pcache_heads_open() - Has any data head a segment, so room?
  * @pc: cache
+ *
+ * What a head gave before it is seen closed, pcache_rooms_held() then counts, or it was
+ * given back.
+ *
+ * Context: process context, no locks.
  */
 bool pcache_heads_open(struct pcache *pc)
 {
 	u32 i;
 
-	for (i = 0; i < pc->segs.nr_heads; i++)
-		if (READ_ONCE(pc->segs.heads[i].seg) != PCACHE_NO_SEG)
+	for (i = 0; i < pc->segs.nr_heads; i++) {
+		struct pcache_head *h = &pc->segs.heads[i];
+		bool open;
+
+		spin_lock(&h->lock);
+		open = h->seg != PCACHE_NO_SEG;
+		spin_unlock(&h->lock);
+		if (open)
 			return true;
+	}
 	return false;
 }
 
@@ -367,7 +379,7 @@ void pcache_heads_close(struct pcache *pc)
 
 		spin_lock(&h->lock);
 		seg = h->seg;
-		WRITE_ONCE(h->seg, PCACHE_NO_SEG);
+		h->seg = PCACHE_NO_SEG;
 		spin_unlock(&h->lock);
 		if (seg != PCACHE_NO_SEG)
 			pcache_seg_put(pc, seg, 1);
