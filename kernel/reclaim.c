@@ -266,6 +266,12 @@ static void give_up_waiting(struct pcache *pc)
 	u32 named, data;
 	bool whole;
 
+	/* What became free before write-back said that it needs some, it has not seen. */
+	if (READ_ONCE(pc->wb.needs_room) &&
+	    READ_ONCE(pc->segs.nr_free) > PCACHE_BAD_DATA_KEEP) {
+		pcache_writeback_wake(pc);
+		return;
+	}
 	/*
 	 * Not later: who takes the last of a head's room may supersede what is unreadable. From
 	 * here on that is a reservation, or in the log, or of a segment that was free.
