@@ -90,6 +90,15 @@ static bool pass_kset(struct pcache *pc, struct pcache_pos *pos)
 	return true;
 }
 
+/* A pass has come to nothing. */
+static void forget_passed(struct pcache *pc)
+{
+	u32 i;
+
+	for (i = 0; i < pc->n_segs; i++)
+		pc->segs.seg[i].passed = 0;
+}
+
 /* Gives back the refs of passed keys. */
 static void put_passed_refs(struct pcache *pc)
 {
@@ -137,6 +146,7 @@ static u32 pass(struct pcache *pc, u64 limit)
 	pc->reclaim.frees = 0;
 	while (pos.ord < limit && nr < PASS_KSETS && pc->reclaim.frees < frees_max(pc)) {
 		if (!pass_kset(pc, &pos)) {
+			forget_passed(pc);
 			pcache_set_state(pc, PCACHE_FAIL, "a kset at key_tail cannot be read");
 			return 0;
 		}
