@@ -35,6 +35,8 @@
 #define LATE_POINTS 300000
 /* Held back for the log, and those that the log is in. */
 #define SPARE_SEGS 7
+/* So soon it is logged why a write has ended with an error. */
+#define EXPLAIN_POINTS 2000
 #define RUBBISH 0xa5
 #define RUBBISH_BYTES 64
 /* Nobody waits so long while all is idle, unless the disk has failed not long ago. */
@@ -89,6 +91,7 @@ static struct {
 	u64 next_look;		/* points, for late requests */
 	bool cleaner_asked;	/* a write may wait for what cannot be read */
 	bool cache_failed;	/* state "fail" */
+	u64 unexplained;	/* points, when a write ended with an error; 0: none has */
 	bool first_could_go;	/* when the engine said that nothing can make room */
 	bool cut_at_ack;	/* the power goes soon after the next acknowledged FLUSH */
 	u32 script_at;
@@ -363,6 +366,9 @@ static void check_none_late(void)
 void session_moment(void)
 {
 	run.others |= current != run.attacher;
+	if (run.unexplained && !run.cache_failed && sim_points() > run.unexplained + EXPLAIN_POINTS)
+		sim_fail("a write or a flush has ended with an error, and %u bad lines do not hold all segments",
+			 pmem_model_nr_poisoned());
 	if (run.first_could_go)
 		sim_fail("there is no room, but the first kset of the log could go");
 	if (sim_points() < run.next_look)
@@ -383,6 +389,7 @@ static int resume_attached(void)
 	run.attacher = current;
 	run.cleaner_asked = false;
 	run.cache_failed = false;
+	run.unexplained = 0;
 	run.others = false;
 	r = dm_host_resume(run.md);
 	if (r || run.s->read_only || media_errors())
@@ -586,7 +593,8 @@ static void trace_op(const struct op *op, const char *what, int error)
 /*
  * A write may end with an error because nothing can make room: then each segment is
  * held, by a line that is bad or, of SPARE_SEGS at most, by the log. Linux's own holds
- * nothing back for the log: what it leaves may have one bad line hold all.
+ * nothing back for the log: what it leaves may have one bad line hold all. That the
+ * cache has failed is logged a moment after others may see it.
  */
 static void check_write_error(const struct op *op, int error)
 {
@@ -597,9 +605,9 @@ static void check_write_error(const struct op *op, int error)
 	if (run.cache_failed || run.cleaner_asked || has_modes() || params()->rot ||
 	    params()->mainline)
 		return;
-	if (!op->sectors || pmem_model_nr_poisoned() + SPARE_SEGS < params()->segs)
-		sim_fail("a %s ended with %d, and %u bad lines do not hold all segments",
-			 op->sectors ? "write" : "flush", error, pmem_model_nr_poisoned());
+	if (!run.unexplained &&
+	    (!op->sectors || pmem_model_nr_poisoned() + SPARE_SEGS < params()->segs))
+		run.unexplained = sim_points();
 }
 
 static const struct pcache_media_kset *kset_at(const struct position *at)
