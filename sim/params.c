@@ -137,7 +137,8 @@ void sim_params_draw(struct sim_params *p, u64 seed)
 	memset(p, 0, sizeof(*p));
 	DRAW(rounds, 1, 1, 1, 1, 2, 3);
 	SELDOM(ops, 40, 600);
-	p->ops += 100;
+	/* 100 requests in a seed, at least. */
+	p->ops += DIV_ROUND_UP(100, p->rounds);
 	DRAW(variants, 1, 1, 1, 2, 3);
 	DRAW(cpus, 1, 2, 3, 4);
 	DRAW(hops, 0, 0, 1);
