@@ -138,11 +138,12 @@ static bool range_allowed(struct pcache *pc, u64 off, u32 len)
 {
 	u32 block = pc->block_sectors << SECTOR_SHIFT;
 
-	if (len == 0 || len > PCACHE_STRETCH_BYTES || (off | len) & (block - 1))
+	if (len == 0 || (off | len) & (block - 1))
 		return false;
 	if (off >> SECTOR_SHIFT >= pc->backing_sectors ||
 	    len >> SECTOR_SHIFT > pc->backing_sectors - (off >> SECTOR_SHIFT))
 		return false;
+	/* Within one stretch, so no longer than that. */
 	return off / PCACHE_STRETCH_BYTES == (off + len - 1) / PCACHE_STRETCH_BYTES;
 }
 
