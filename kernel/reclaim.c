@@ -192,7 +192,11 @@ struct end {
 	u64 wait;
 };
 
-/* Is write-back at an end, and does nobody commit or log anything? */
+/*
+ * Is write-back at an end, and does nobody commit or log anything? What write-back has not
+ * seen it was woken for by the commit. (A LAST wakes nobody, but reclaim puts one only where
+ * nothing is dirty.)
+ */
 static bool log_at_end(struct pcache *pc, struct end *end)
 {
 	struct pcache_journal *j = &pc->journal;
@@ -207,9 +211,6 @@ static bool log_at_end(struct pcache *pc, struct end *end)
 	end->keep = pc->wb.end_keep;
 	end->wait = pc->wb.end_wait;
 	spin_unlock(&j->lock);
-	/* A LAST that reclaim has put there wakes nobody. */
-	if (!seen)
-		pcache_writeback_wake(pc);
 	return seen && quiet;
 }
 
