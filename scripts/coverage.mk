@@ -16,7 +16,8 @@ COVERAGE_SIM := $(addprefix $(COVERAGE)/sim/,$(SIM_PROGRAMS))
 COVERAGE_UNIT_CFLAGS = $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(UNIT_CFLAGS)) \
 		       $(COVERAGE_FLAGS) -fprofile-update=atomic
 COVERAGE_MAKE = $(MAKE) --no-print-directory B=$(COVERAGE) CC=clang \
-		SIM_OPT='$(SIM_OPT) $(COVERAGE_FLAGS)' UNIT_CFLAGS='$(COVERAGE_UNIT_CFLAGS)'
+		SIM_OPT='$(filter-out -mstringop-strategy=%,$(SIM_OPT)) $(COVERAGE_FLAGS)' \
+		UNIT_CFLAGS='$(COVERAGE_UNIT_CFLAGS)'
 COVERAGE_ENV = LLVM_PROFILE_FILE=$(COVERAGE)/raw/%p-%c.profraw
 # $(1): how many seeds, $(2): what is not as they have drawn it
 coverage_sim = $(COVERAGE_ENV) $(COVERAGE)/sim/sim --jobs 1 --quiet --seed 1 --seeds $(1) \
