@@ -412,6 +412,62 @@ static void test_load(void)
 	}
 }
 
+struct in_flight {
+	struct fixture *f;
+	u32 sector, sectors;
+	void *buf;
+	bool ended;
+};
+
+static void write_ended(void *data, int error)
+{
+	struct in_flight *w = data;
+
+	CHECK_EQ(error, 0);
+	WRITE_ONCE(w->ended, true);
+}
+
+static void begin_write(struct in_flight *w, struct fixture *f, u32 sector, u32 sectors)
+{
+	*w = (struct in_flight) { .f = f, .sector = sector, .sectors = sectors };
+	CHECK(!posix_memalign(&w->buf, PAGE_SIZE, sectors << SECTOR_SHIFT));
+	next_versions(f, w->buf, sector, sectors);
+	note_written(f, sector, sectors, false);
+	dm_host_rw_async(dm_host_bdev(f->h.md), REQ_OP_WRITE, sector, w->buf, sectors,
+			 write_ended, w);
+}
+
+static void end_write(struct in_flight *w)
+{
+	AWAIT(READ_ONCE(w->ended));
+	free(w->buf);
+}
+
+/* What comes while a write waits goes behind it, whatever it needs itself. */
+static void test_order_of_waiting(void)
+{
+	struct in_flight first, waits, later;
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach_mode(&f, "writearound", variants[0]);
+	port_bdev_hold(f.h.disk, true);
+	begin_write(&first, &f, 100, 8);
+	CHECK_EQ(status(&f).space_waits, 0);
+	begin_write(&waits, &f, 104, 8);
+	CHECK_EQ(status(&f).space_waits, 1);
+	begin_write(&later, &f, 500, 8);
+	CHECK_EQ(status(&f).space_waits, 2);
+	port_bdev_hold(f.h.disk, false);
+	end_write(&first);
+	end_write(&waits);
+	end_write(&later);
+	check_all(&f);
+	check_disk(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
 static const struct test_case cases[] = {
 	{ "through", test_through },
 	{ "around", test_around },
@@ -421,6 +477,7 @@ static const struct test_case cases[] = {
 	{ "change", test_change },
 	{ "attach_dirty", test_attach_dirty },
 	{ "errors", test_errors },
+	{ "order_of_waiting", test_order_of_waiting },
 	{ "load", test_load },
 };
 
