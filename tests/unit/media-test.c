@@ -1577,6 +1577,8 @@ static const struct patch not_of_a_first_store[] = {
 /* Before the super-block is back: only what is nothing but that is formatted again. */
 static void test_unfinished_without_super(void)
 {
+	static const u32 unreadable[] = { PCACHE_EXT_OFF, PCACHE_EXT_OFF + PCACHE_EXT_STRIDE, 1024,
+					  (64 << 10) - 64 };
 	struct sample s = { };
 	struct fixture *f = &s.f;
 
@@ -1600,8 +1602,10 @@ static void test_unfinished_without_super(void)
 	boot(f, &s.good);
 	begin_again(&s, "blank");
 	refuse_patches(&s, not_of_a_first_store, ARRAY_SIZE(not_of_a_first_store));
-	port_pmem_poison(f->h.pmem, PCACHE_EXT_OFF, 64);
-	refuse_unfinished(&s, "blank, but unreadable", NO_SUPER);
+	for (u32 i = 0; i < ARRAY_SIZE(unreadable); i++) {
+		port_pmem_poison(f->h.pmem, unreadable[i], 64);
+		refuse_unfinished(&s, "blank, but unreadable", NO_SUPER);
+	}
 	drop_sample(&s);
 }
 
