@@ -419,7 +419,7 @@ struct in_flight {
 	bool ended;
 };
 
-static void write_ended(void *data, int error)
+static void io_ended(void *data, int error)
 {
 	struct in_flight *w = data;
 
@@ -434,10 +434,10 @@ static void begin_write(struct in_flight *w, struct fixture *f, u32 sector, u32 
 	next_versions(f, w->buf, sector, sectors);
 	note_written(f, sector, sectors, false);
 	dm_host_rw_async(dm_host_bdev(f->h.md), REQ_OP_WRITE, sector, w->buf, sectors,
-			 write_ended, w);
+			 io_ended, w);
 }
 
-static void end_write(struct in_flight *w)
+static void end_io(struct in_flight *w)
 {
 	AWAIT(READ_ONCE(w->ended));
 	free(w->buf);
@@ -459,11 +459,37 @@ static void test_order_of_waiting(void)
 	begin_write(&later, &f, 500, 8);
 	CHECK_EQ(status(&f).space_waits, 2);
 	port_bdev_hold(f.h.disk, false);
-	end_write(&first);
-	end_write(&waits);
-	end_write(&later);
+	end_io(&first);
+	end_io(&waits);
+	end_io(&later);
 	check_all(&f);
 	check_disk(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
+/* While a write waits, reads fill nothing: what room there is, is for the write. */
+static void test_no_fill_while_a_write_waits(void)
+{
+	struct in_flight first, waits, read = { };
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach_mode(&f, "writearound", variants[0]);
+	port_bdev_hold(f.h.disk, true);
+	begin_write(&first, &f, 100, 8);
+	begin_write(&waits, &f, 104, 8);
+	CHECK_EQ(status(&f).space_waits, 1);
+	CHECK(!posix_memalign(&read.buf, PAGE_SIZE, PAGE_SIZE));
+	dm_host_rw_async(dm_host_bdev(f.h.md), REQ_OP_READ, 500, read.buf, 8, io_ended, &read);
+	port_bdev_hold(f.h.disk, false);
+	end_io(&first);
+	end_io(&waits);
+	end_io(&read);
+	AWAIT(shim_scheduled() == 0);
+	CHECK_EQ(status(&f).fills, 0);
+	check_range(&f, 500, 8);
+	AWAIT(status(&f).fills == 1);
 	detach(&f);
 	fixture_close(&f);
 }
@@ -478,6 +504,7 @@ static const struct test_case cases[] = {
 	{ "attach_dirty", test_attach_dirty },
 	{ "errors", test_errors },
 	{ "order_of_waiting", test_order_of_waiting },
+	{ "no_fill_while_a_write_waits", test_no_fill_while_a_write_waits },
 	{ "load", test_load },
 };
 
