@@ -671,6 +671,42 @@ static void test_order(void)
 	free(waiting);
 }
 
+#define SCATTERED	2000
+
+static u64 writeback_errors(void)
+{
+	struct host_status st;
+
+	host_status(&host, &st);
+	return st.writeback_errors;
+}
+
+/* All of write-back's many small writes fail, several at the same time. Nothing is lost. */
+static void test_write_errors(void)
+{
+	u8 sector[SECTOR_SIZE] __aligned(SECTOR_SIZE);
+	u64 errors;
+
+	host_section("write errors");
+	host_attach(&host, "4 data_crc true writeback_order fast");
+	port_bdev_fault(host.disk, PORT_FAULT_WRITE, 0, SECTORS, PORT_FAULT_ALWAYS, BLK_STS_IOERR);
+	for (u32 at = 0; at < 2 * SCATTERED; at += 2) {
+		model[at] = ++next_version;
+		host_pattern(sector, at, 1, model[at]);
+		host_write(&host, at, sector, 1);
+	}
+	next_version++;
+	host_flush(&host);
+	errors = writeback_errors();
+	while (writeback_errors() < errors + 2 * SCATTERED)
+		usleep(1000);
+	port_bdev_clear_faults(host.disk);
+	host_message(&host, "flush");
+	check_disk();
+	check_whole_device();
+	host_detach(&host);
+}
+
 static void hang(int sig)
 {
 	static u64 last;
@@ -759,6 +795,7 @@ int main(void)
 	host_seed(&rnd, seed);
 	prepare(seed);
 	test_order();
+	test_write_errors();
 	for (i = 0; i < rounds; i++) {
 		bool second_half = i >= rounds / 2, format = i == rounds / 2;
 
