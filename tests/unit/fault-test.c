@@ -1372,17 +1372,173 @@ static void test_writeback_without_memory(void)
 }
 
 /*
+ * What happens in between
+ */
+
+/**
+ * struct meanwhile - what another task does at an allocation
+ * @f: with which cache
+ * @task: whose allocation; NULL: anybody's
+ * @size: its size
+ * @fn: what is done
+ * @armed: it has not been done yet
+ * @go: it is to be done
+ * @done: it has been
+ * @doer: who does it
+ */
+static struct meanwhile {
+	struct fixture *f;
+	struct task_struct *task;
+	size_t size;
+	void (*fn)(struct fixture *f);
+	bool armed;
+	struct completion go;
+	struct completion done;
+	struct task_struct *doer;
+} meanwhile;
+
+static void do_meanwhile(void *arg)
+{
+	wait_for_completion(&meanwhile.go);
+	meanwhile.fn(meanwhile.f);
+	complete(&meanwhile.done);
+}
+
+static bool wait_meanwhile(gfp_t gfp, size_t size)
+{
+	if (size != meanwhile.size || (meanwhile.task && meanwhile.task != current) ||
+	    !__atomic_exchange_n(&meanwhile.armed, false, __ATOMIC_ACQ_REL))
+		return false;
+	complete(&meanwhile.go);
+	wait_for_completion(&meanwhile.done);
+	return false;
+}
+
+/* At the next allocation of @size, by @task if there is one, @fn is done, once. */
+static void begin_meanwhile(struct fixture *f, struct task_struct *task, size_t size,
+			    void (*fn)(struct fixture *f))
+{
+	meanwhile = (struct meanwhile) {
+		.f = f, .task = task, .size = size, .fn = fn, .armed = true,
+	};
+	init_completion(&meanwhile.go);
+	init_completion(&meanwhile.done);
+	meanwhile.doer = shim_spawn("meanwhile", do_meanwhile, NULL);
+	port_set_alloc_failure(wait_meanwhile);
+}
+
+/* It has been done. */
+static void end_meanwhile(void)
+{
+	port_set_alloc_failure(NULL);
+	CHECK(!__atomic_load_n(&meanwhile.armed, __ATOMIC_ACQUIRE));
+	shim_join(meanwhile.doer);
+}
+
+static void write_all_but_bad(struct fixture *f)
+{
+	port_bdev_clear_faults(f->h.disk);
+	CHECK_EQ(message(f, "flush"), -EIO);
+}
+
+/*
+ * Between a reader's look-up and its reading, write-back gets to the backing device what
+ * can be read of an extent. The rest is as dirty as before, and no older data of the
+ * backing device may be read in its stead.
+ */
+static void test_clean_in_part(void)
+{
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, "2 data_crc false");
+	fail_writes(&f, PORT_FAULT_ALWAYS);
+	write_sectors(&f, BAD - 20, 40);
+	flush(&f);
+	/* No try to write it is under way then. */
+	CHECK_EQ(dm_host_suspend(f.h.md, false), 0);
+	spoil(&f, BAD, true);
+	CHECK_EQ(dm_host_resume(f.h.md), 0);
+	/* Behind the look-up it takes a page for what lies before the extent. */
+	begin_meanwhile(&f, current, PAGE_SIZE, write_all_but_bad);
+	CHECK_EQ(try_read(&f, BAD - 24, 44), -EIO);
+	end_meanwhile();
+	CHECK_EQ(status(&f).dirty_sectors, 1);
+	check_bad(&f, BAD, 1);
+	detach(&f);
+	fixture_close(&f);
+}
+
+/* Sectors that go bad, one after each so many; their keys do not fit into one kset. */
+#define BAD_STRIDE	5
+#define BAD_SECTORS	(PCACHE_KSET_KEYS + 20)
+/* The first one that does not fit. */
+#define BAD_REWRITTEN	(PCACHE_KSET_KEYS * BAD_STRIDE)
+
+static void rewrite_bad(struct fixture *f)
+{
+	write_sectors(f, BAD_REWRITTEN, 1);
+}
+
+static void check_rewritten(struct fixture *f)
+{
+	for (u32 at = 0; at < BAD_SECTORS * BAD_STRIDE; at += BAD_STRIDE)
+		if (at != BAD_REWRITTEN)
+			CHECK_EQ(try_read(f, at, 1), -EIO);
+	check_range(f, BAD_REWRITTEN, 1);
+	CHECK_EQ(status(f).dirty_sectors, BAD_SECTORS - 1);
+}
+
+/*
+ * What is unreadable is written once more after it was found to be live, and before its
+ * key is logged again: write-back then waits for memory, because a kset is full.
+ */
+static void written_while_logged_again(const char *options)
+{
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, options);
+	fail_writes(&f, PORT_FAULT_ALWAYS);
+	for (u32 i = 0; i < BAD_SECTORS; i++)
+		write_sectors(&f, i * BAD_STRIDE, 1);
+	/* There is something else to write, too. */
+	write_sectors(&f, 1500, 8);
+	flush(&f);
+	CHECK_EQ(dm_host_suspend(f.h.md, false), 0);
+	for (u32 i = 0; i < BAD_SECTORS; i++)
+		port_pmem_poison(f.h.pmem, place_of(&f, i * BAD_STRIDE, 1), 64);
+	port_bdev_clear_faults(f.h.disk);
+	begin_meanwhile(&f, NULL, sizeof(struct pcache_kset), rewrite_bad);
+	CHECK_EQ(dm_host_resume(f.h.md), 0);
+	CHECK_EQ(message(&f, "flush"), -EIO);
+	end_meanwhile();
+	check_rewritten(&f);
+	detach(&f);
+	attach(&f, "");
+	check_rewritten(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
+static void test_written_while_logged_again(void)
+{
+	for_each_variant(v)
+		written_while_logged_again(*v);
+}
+
+/*
  * A host of another kind
  */
 
 /* A cache without Device-Mapper, formatted, not running, and nobody to tell of events. */
-static struct pcache *make_bare(struct fixture *f)
+static struct pcache *make_bare(struct fixture *f, u32 segs, u32 sectors)
 {
 	struct pcache_config config = { .name = "bare" };
 	const char *error = NULL;
 	struct pcache *pc;
 
-	fixture_open(f, SMALL_SEGS, SMALL_SECTORS);
+	fixture_open(f, segs, sectors);
 	attach(f, "");
 	detach(f);
 	config.media = f->media;
@@ -1405,14 +1561,17 @@ static void bare_end(struct bio *bio)
 	complete(bio->bi_private);
 }
 
-/* What becomes of a bio without data. */
-static blk_status_t submit_bare(struct pcache *pc, blk_opf_t op)
+/* What becomes of a bio with @n sectors of @buf; none for a FLUSH. */
+static blk_status_t submit_bare(struct pcache *pc, blk_opf_t op, sector_t sector, void *buf, u32 n)
 {
-	struct bio *bio = bio_alloc(pc->backing, 0, op, GFP_KERNEL);
+	struct bio *bio = bio_alloc(pc->backing, 1, op, GFP_KERNEL);
 	DECLARE_COMPLETION_ONSTACK(done);
 	struct pcache_request rq;
 	blk_status_t status;
 
+	if (n)
+		__bio_add_page(bio, virt_to_page(buf), n << SECTOR_SHIFT, offset_in_page(buf));
+	bio->bi_iter.bi_sector = sector;
 	bio->bi_private = &done;
 	bio->bi_end_io = bare_end;
 	pcache_submit(pc, &rq, bio);
@@ -1425,11 +1584,11 @@ static blk_status_t submit_bare(struct pcache *pc, blk_opf_t op)
 static void test_bare(void)
 {
 	struct fixture f;
-	struct pcache *pc = make_bare(&f);
+	struct pcache *pc = make_bare(&f, SMALL_SEGS, SMALL_SECTORS);
 
 	CHECK(!pcache_resume(pc));
-	CHECK_EQ(submit_bare(pc, REQ_OP_FLUSH), BLK_STS_OK);
-	CHECK_EQ(submit_bare(pc, REQ_OP_DISCARD), BLK_STS_NOTSUPP);
+	CHECK_EQ(submit_bare(pc, REQ_OP_FLUSH, 0, NULL, 0), BLK_STS_OK);
+	CHECK_EQ(submit_bare(pc, REQ_OP_DISCARD, 0, NULL, 0), BLK_STS_NOTSUPP);
 	CHECK_EQ(pcache_stat(pc, PCACHE_STAT_FLUSHES), 1);
 	CHECK_EQ(pcache_writeback_flush(pc, false), 0);
 	pcache_suspend(pc);
@@ -1466,7 +1625,7 @@ static bool still_right(struct pcache_shard *sh, const struct pcache_extent *key
 static void test_epoch_before_end(void)
 {
 	struct fixture f;
-	struct pcache *pc = make_bare(&f);
+	struct pcache *pc = make_bare(&f, SMALL_SEGS, SMALL_SECTORS);
 	struct pcache_journal *j = &pc->journal;
 	struct epoch_waiter e = { .pc = pc, .waiter = { .done = note_mark, .epoch = true } };
 	struct pcache_extent key = { .sector = 40, .sectors = 8, .key_sectors = 8 };
@@ -1496,7 +1655,7 @@ static void test_clean_without_memory(void)
 {
 	struct pcache_extent e = { .sector = 40, .sectors = 30, .seg = 1, .off = 8 };
 	struct fixture f;
-	struct pcache *pc = make_bare(&f);
+	struct pcache *pc = make_bare(&f, SMALL_SEGS, SMALL_SECTORS);
 	struct pcache_shard *sh = pcache_index_shard(pc, e.sector);
 	struct pcache_extent part = pcache_extent_part(&e, 50, 60), found;
 
@@ -1516,6 +1675,112 @@ static void test_clean_without_memory(void)
 		      "%u sectors at %llu", found.sectors, (unsigned long long)found.sector);
 	}
 	spin_unlock(&sh->lock);
+	drop_bare(&f, pc);
+}
+
+/* Takes free segments, as slow readers hold them, until @keep are left; returns how many. */
+static u32 take_segments(struct pcache *pc, u32 *segs, u32 keep)
+{
+	u32 n = 0;
+
+	while (READ_ONCE(pc->segs.nr_free) > keep) {
+		segs[n] = pcache_seg_alloc_log(pc);
+		CHECK(segs[n++] != PCACHE_NO_SEG);
+	}
+	return n;
+}
+
+static void put_segments(struct pcache *pc, const u32 *segs, u32 n)
+{
+	while (n--)
+		pcache_seg_put(pc, segs[n], 1);
+}
+
+static void write_bare(struct fixture *f, struct pcache *pc, u32 sector, u32 n)
+{
+	next_versions(f, f->buf, sector, n);
+	CHECK_EQ(submit_bare(pc, REQ_OP_WRITE, sector, f->buf, n), BLK_STS_OK);
+	note_written(f, sector, n, false);
+}
+
+/* Of each few sectors that are written, the first and the third go bad: two keys of one. */
+#define TWO_KEYS_STRIDE	4
+#define RESERVE_KEYS	1024
+#define RESERVE_SECTORS	(RESERVE_KEYS * TWO_KEYS_STRIDE)
+#define RESERVE_SEGS	48
+
+/* Dirty data whose keys, when it is logged again, fill more than one segment of the log. */
+static void write_much_bad(struct fixture *f, struct pcache *pc)
+{
+	fail_writes(f, PORT_FAULT_ALWAYS);
+	for (u32 at = 0; at < RESERVE_SECTORS; at += TWO_KEYS_STRIDE)
+		write_bare(f, pc, at, 3);
+	CHECK_EQ(pcache_journal_sync(pc), 0);
+	for (u32 at = 0; at < RESERVE_SECTORS; at += TWO_KEYS_STRIDE) {
+		port_pmem_poison(f->h.pmem, place_of(f, at, 1), 64);
+		port_pmem_poison(f->h.pmem, place_of(f, at + 2, 1), 64);
+	}
+}
+
+/*
+ * With two segments free, bad data takes one of them for its keys, and not what keys for
+ * the rest of the open data head could need: so that is closed. The last segment stays,
+ * for the log to move on into.
+ */
+static void test_bad_data_leaves_reserve(void)
+{
+	u32 taken[RESERVE_SEGS], nr;
+	struct fixture f;
+	struct pcache *pc = make_bare(&f, RESERVE_SEGS, RESERVE_SECTORS);
+
+	CHECK(!pcache_resume(pc));
+	write_much_bad(&f, pc);
+	CHECK(pcache_heads_open(pc));
+	/* Nothing becomes free. */
+	pcache_reclaim_stop(pc);
+	nr = take_segments(pc, taken, PCACHE_BAD_DATA_KEEP + 1);
+	/* No round is under way that the backing device fails. */
+	pcache_writeback_stop(pc);
+	port_bdev_clear_faults(f.h.disk);
+	pcache_writeback_start(pc);
+	CHECK_EQ(pcache_writeback_flush(pc, true), -EIO);
+	CHECK(pcache_stat(pc, PCACHE_STAT_WRITEBACK_SECTORS) > 0);
+	CHECK_EQ(pc->state, PCACHE_RW);
+	CHECK_EQ(pc->segs.nr_free, PCACHE_BAD_DATA_KEEP);
+	CHECK(!pcache_heads_open(pc));
+
+	put_segments(pc, taken, nr);
+	pcache_reclaim_start(pc);
+	port_pmem_heal(f.h.pmem, 0, f.media_bytes);
+	CHECK_EQ(pcache_writeback_flush(pc, false), 0);
+	check_disk(&f);
+	pcache_suspend(pc);
+	drop_bare(&f, pc);
+}
+
+/* No segment is free and nothing can become free: reclaim looks once, and no more. */
+static void test_reclaim_comes_to_rest(void)
+{
+	u32 taken[SMALL_SEGS], nr;
+	struct fixture f;
+	struct pcache *pc = make_bare(&f, SMALL_SEGS, SMALL_SECTORS);
+
+	CHECK(!pcache_resume(pc));
+	/* With one key in the last kset, there is none to log again. */
+	write_bare(&f, pc, 100, 8);
+	CHECK_EQ(pcache_writeback_flush(pc, false), 0);
+	AWAIT(shim_scheduled() == 0);
+	pcache_reclaim_stop(pc);
+	nr = take_segments(pc, taken, 0);
+	pcache_reclaim_start(pc);
+	AWAIT(shim_scheduled() == 0);
+	CHECK_EQ(pc->segs.nr_free, 0);
+	CHECK_EQ(pc->state, PCACHE_RW);
+	put_segments(pc, taken, nr);
+	AWAIT(shim_scheduled() == 0);
+	CHECK(pc->segs.nr_free > pc->segs.reserved);
+	check_disk(&f);
+	pcache_suspend(pc);
 	drop_bare(&f, pc);
 }
 
@@ -1549,9 +1814,13 @@ static const struct test_case cases[] = {
 	{ "alloc_at_run_time", test_alloc_at_run_time },
 	{ "no_memory_is_not_no_room", test_no_memory_is_not_no_room },
 	{ "writeback_without_memory", test_writeback_without_memory },
+	{ "clean_in_part", test_clean_in_part },
+	{ "written_while_logged_again", test_written_while_logged_again },
 	{ "clean_without_memory", test_clean_without_memory },
 	{ "bare", test_bare },
 	{ "epoch_before_end", test_epoch_before_end },
+	{ "bad_data_leaves_reserve", test_bad_data_leaves_reserve },
+	{ "reclaim_comes_to_rest", test_reclaim_comes_to_rest },
 };
 
 int main(int argc, char **argv)
