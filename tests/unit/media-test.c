@@ -1557,6 +1557,8 @@ static const struct patch not_of_a_format[] = {
 
 /* What the first store of a format, torn, does not leave on a blank device. */
 static const struct patch not_of_a_first_store[] = {
+	{ "before the super-block", 100, 1 },
+	{ "behind the blocks", 0x8000, 1 },
 	{ "magic", EXT_FIELD(0, magic), 1 },
 	{ "seq", EXT_FIELD(0, header.seq), 3 },
 	{ "version", EXT_FIELD(0, header.version), 1 },
@@ -1587,8 +1589,8 @@ static void test_unfinished_without_super(void)
 	refuse_patches(&s, not_of_a_format, ARRAY_SIZE(not_of_a_format));
 	port_pmem_poison(f->h.pmem, PCACHE_INFO_OFF, 64);
 	refuse_unfinished(&s, "cache_info unreadable", NO_SUPER);
-	port_pmem_poison(f->h.pmem, PCACHE_CTRL_OFF, 64);
-	refuse_unfinished(&s, "tails unreadable", NO_SUPER);
+	port_pmem_poison(f->h.pmem, PCACHE_CTRL_OFF + PCACHE_TAIL_STRIDE, PCACHE_TAIL_STRIDE);
+	refuse_unfinished(&s, "a tail unreadable", NO_SUPER);
 	EXT(&s, LE32(r->features_incompat, 1));
 	refuse_unfinished(&s, "an unknown feature",
 			  "Cache has incompatible features that this version does not know");
