@@ -633,6 +633,10 @@ static u32 mid_kset(struct sample *s)
 
 static void super_bigendian(struct sample *s) { SUPER(s, LE32(r->flags, 1)); }
 static void super_swapped(struct sample *s) { SUPER(s, r->magic = swab64(r->magic)); }
+static void super_crc(struct sample *s)
+{
+	((struct pcache_media_super *)at(s, PCACHE_SUPER_OFF))->crc ^= 1;
+}
 static void super_flags(struct sample *s) { SUPER(s, LE32(r->flags, 0x20)); }
 static void super_no_segs(struct sample *s) { SUPER(s, LE32(r->seg_num, 0)); }
 static void super_few(struct sample *s) { SUPER(s, LE32(r->seg_num, PCACHE_MIN_SEGS - 1)); }
@@ -813,6 +817,7 @@ static const struct mutation {
 #define M(name, error)	{ #name, name, error, NULL }
 	M(super_bigendian, BIG_ENDIAN_MADE),
 	M(super_swapped, BIG_ENDIAN_MADE),
+	M(super_crc, "Cache super-block has a wrong CRC"),
 	M(super_flags, "Cache super-block has flags that this version does not know"),
 	M(super_no_segs, SEGS_RANGE),
 	M(super_few, SEGS_RANGE),
@@ -978,6 +983,12 @@ static void test_harmless(void)
 	/* A magic where no kset has room any more. */
 	*(__le64 *)at(&s, seg_off(segment_of(s.ksets[s.nr_ksets - 1].off) + 1) - 8) =
 		cpu_to_le64(PCACHE_KSET_MAGIC);
+	attach(&s.f, "2 format never");
+	check_all(&s.f);
+	detach(&s.f);
+	/* An older cache's block, which was bound to something else. */
+	boot(&s.f, &s.good);
+	EXT(&s, r->tag ^= 1; LE64(r->backing_sectors, U64_MAX));
 	attach(&s.f, "2 format never");
 	check_all(&s.f);
 	detach(&s.f);
