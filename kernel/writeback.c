@@ -941,8 +941,12 @@ static void came_to_end(struct pcache *pc, const struct round *rd, u32 keep, u64
 static void run_rounds(struct pcache *pc)
 {
 	struct round rd = { .from = pc->journal.dirty_tail };
-	u64 waits = waits_served(pc);
+	u64 waits;
 
+	/* Woken too late, it may find that there are no segments any more. */
+	if (READ_ONCE(pc->wb.stop))
+		return;
+	waits = waits_served(pc);
 	WRITE_ONCE(pc->wb.needs_room, false);
 	while (!READ_ONCE(pc->wb.stop) && READ_ONCE(pc->state) == PCACHE_RW) {
 		enum outcome o = run_round(pc, &rd);
