@@ -340,7 +340,7 @@ static void send_back(struct pcache_request *rq, blk_status_t status)
 }
 
 /* Puts a write at the end of those that wait, or sends it back. */
-static void wait_for_room(struct pcache_request *rq, int why)
+static void wait_for_room(struct pcache_request *rq)
 {
 	struct pcache *pc = rq->pc;
 	blk_status_t requeue;
@@ -355,18 +355,14 @@ static void wait_for_room(struct pcache_request *rq, int why)
 		list_add(&rq->link, &pc->segs.waiting);
 	else if (!requeue)
 		list_add_tail(&rq->link, &pc->segs.waiting);
-	/* What has changed since it found no room is for the work to see. */
-	if (!requeue && (why != -ENOSPC || READ_ONCE(pc->state) != PCACHE_RW ||
-			 pc->segs.nr_free > pc->segs.reserved))
+	/* It tries once more: what it lacked may have come since. Or it has room made. */
+	if (!requeue)
 		queue_work(pc->wq, &pc->io.space_work);
 	spin_unlock(&pc->segs.lock);
-	if (requeue) {
+	if (requeue)
 		send_back(rq, requeue);
-		return;
-	}
-	pcache_count(pc, PCACHE_STAT_SPACE_WAITS, 1);
-	if (why != -EBUSY)
-		make_room(pc);
+	else
+		pcache_count(pc, PCACHE_STAT_SPACE_WAITS, 1);
 }
 
 static bool has_to_wait(int r)
@@ -400,7 +396,7 @@ void pcache_io_write_cached(struct pcache_request *rq)
 	int r = write_chunks(rq, false);
 
 	if (has_to_wait(r))
-		wait_for_room(rq, r);
+		wait_for_room(rq);
 	else
 		finish_write(rq, r);
 }
@@ -421,7 +417,7 @@ static void submit_write(struct pcache_request *rq)
 	if (!pcache_io_waiting(pc))
 		r = write_chunks(rq, false);
 	if (has_to_wait(r))
-		wait_for_room(rq, r);
+		wait_for_room(rq);
 	else
 		finish_write(rq, r);
 }
