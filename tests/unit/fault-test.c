@@ -106,10 +106,11 @@ static void test_write_errors(void)
 
 /*
  * What is written while dirty_tail is held up stays dirty: a later try writes it again,
- * maybe older data first.
+ * maybe older data first. However many tries there are, the log gets no longer.
  */
 static void test_held_up_stays_dirty(void)
 {
+	struct host_status first;
 	struct fixture f;
 
 	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
@@ -118,8 +119,11 @@ static void test_held_up_stays_dirty(void)
 	write_sectors(&f, 100, 10);
 	write_sectors(&f, 300, 10);
 	flush(&f);
-	AWAIT(status(&f).writeback_errors >= 3);
+	first = status(&f);
+	AWAIT(status(&f).writeback_errors >= first.writeback_errors + 3);
 	CHECK_EQ(status(&f).dirty_sectors, 20);
+	CHECK_EQ(status(&f).key_head[0], first.key_head[0]);
+	CHECK_EQ(status(&f).key_head[1], first.key_head[1]);
 	port_bdev_clear_faults(f.h.disk);
 	check_clean(&f);
 	detach(&f);
@@ -648,6 +652,44 @@ static void test_no_room(void)
 {
 	for_each_variant(v)
 		no_room(*v);
+}
+
+/*
+ * What was read has taken all room behind dirty data that is bad. Only when that has been
+ * logged again can the keys behind it be passed, and a write have their place.
+ */
+static void clean_behind_bad(const char *options)
+{
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, 2 * SMALL_SEGS * PCACHE_DATA_SECTORS);
+	attach(&f, options);
+	fail_writes(&f, PORT_FAULT_ALWAYS);
+	write_sectors(&f, BAD, 1);
+	flush(&f);
+	CHECK_EQ(dm_host_suspend(f.h.md, false), 0);
+	spoil(&f, BAD, true);
+	port_bdev_clear_faults(f.h.disk);
+	CHECK_EQ(dm_host_resume(f.h.md), 0);
+	CHECK_EQ(message(&f, "flush"), -EIO);
+	for (u32 at = BAD + 1; at + 200 <= f.sectors; at += 200)
+		check_range(&f, at, 200);
+	for (u32 left = 2 * PCACHE_DATA_SECTORS, n; left; left -= n) {
+		n = min(left, 100);
+		write_sectors(&f, 1 + left % 500, n);
+	}
+	CHECK_EQ(message(&f, "flush"), -EIO);
+	CHECK_EQ(status(&f).dirty_sectors, 1);
+	CHECK_EQ(try_read(&f, BAD, 1), -EIO);
+	check_range(&f, 0, BAD);
+	detach(&f);
+	fixture_close(&f);
+}
+
+static void test_clean_behind_bad(void)
+{
+	for_each_variant(v)
+		clean_behind_bad(*v);
 }
 
 /*
@@ -1784,6 +1826,111 @@ static void test_reclaim_comes_to_rest(void)
 	drop_bare(&f, pc);
 }
 
+/* Reclaim wants the head while another has it: it is told when that one lets go. */
+static void test_head_is_wanted(void)
+{
+	u32 taken[SMALL_SEGS], nr;
+	struct fixture f;
+	struct pcache *pc = make_bare(&f, SMALL_SEGS, SMALL_SECTORS);
+	struct pcache_journal *j = &pc->journal;
+	u64 last;
+
+	CHECK(!pcache_resume(pc));
+	write_bare(&f, pc, 100, 8);
+	CHECK_EQ(pcache_writeback_flush(pc, false), 0);
+	AWAIT(shim_scheduled() == 0);
+	last = j->last.ord;
+	spin_lock(&j->lock);
+	CHECK(!j->committing);
+	j->committing = true;
+	spin_unlock(&j->lock);
+	nr = take_segments(pc, taken, 2);
+	pcache_reclaim_wake(pc);
+	AWAIT(shim_scheduled() == 0);
+	CHECK_EQ(j->key_tail.ord, last);
+	/* The owner finds nothing to commit. */
+	queue_work(pc->log_wq, &j->handover_work);
+	AWAIT(j->key_tail.ord > last);
+	put_segments(pc, taken, nr);
+	check_disk(&f);
+	pcache_suspend(pc);
+	drop_bare(&f, pc);
+}
+
+struct room_waiter {
+	struct fixture *f;
+	struct pcache *pc;
+	bool ended;
+	blk_status_t status;
+};
+
+static void run_room_waiter(void *arg)
+{
+	struct room_waiter *w = arg;
+
+	w->status = submit_bare(w->pc, REQ_OP_WRITE, 600, w->f->buf, 8);
+	smp_store_release(&w->ended, true);
+}
+
+/*
+ * Bad data holds all segments, and a reservation may still supersede some of it: who waits
+ * for room is told that there will be none when the reservation is given back, not before.
+ */
+static void test_reservation_awaited(void)
+{
+	struct fixture f;
+	struct pcache *pc = make_bare(&f, SMALL_SEGS, SMALL_SECTORS);
+	struct room_waiter w = { .f = &f, .pc = pc };
+	struct task_struct *task;
+	struct pcache_room room;
+
+	CHECK(!pcache_resume(pc));
+	fail_writes(&f, PORT_FAULT_ALWAYS);
+	for (u32 at = 0; at < HELD_SEGS; at++) {
+		u32 left = PCACHE_DATA_SECTORS - 1 - (at == HELD_SEGS - 1 ? 8 : 0);
+
+		write_bare(&f, pc, at, 1);
+		for (u32 n; left; left -= n) {
+			n = min(left, 200);
+			write_bare(&f, pc, 1000, n);
+		}
+		CHECK_EQ(pcache_journal_sync(pc), 0);
+	}
+	CHECK(pcache_room_get(pc, 8, &room));
+	pcache_writeback_stop(pc);
+	for (u32 at = 0; at < HELD_SEGS; at++)
+		port_pmem_poison(f.h.pmem, place_of(&f, at, f.newest[at]), 64);
+	port_bdev_clear_faults(f.h.disk);
+	pcache_writeback_start(pc);
+	CHECK_EQ(pcache_writeback_flush(pc, true), -EIO);
+
+	task = shim_spawn("waits for room", run_room_waiter, &w);
+	AWAIT(pcache_io_waiting(pc));
+	AWAIT(shim_scheduled() == 0);
+	CHECK(!smp_load_acquire(&w.ended));
+	pcache_room_put(pc, &room);
+	AWAIT(smp_load_acquire(&w.ended));
+	CHECK_EQ(w.status, BLK_STS_IOERR);
+	shim_join(task);
+	pcache_suspend(pc);
+	drop_bare(&f, pc);
+}
+
+/* Write-back that is woken when it has been stopped looks at nothing. */
+static void test_woken_too_late(void)
+{
+	struct fixture f;
+	struct pcache *pc = make_bare(&f, SMALL_SEGS, SMALL_SECTORS);
+
+	CHECK(!pcache_resume(pc));
+	pcache_suspend(pc);
+	pc->wb.needs_room = true;
+	queue_delayed_work(pc->wb_wq, &pc->wb.work, 0);
+	flush_workqueue(pc->wb_wq);
+	CHECK(pc->wb.needs_room);
+	drop_bare(&f, pc);
+}
+
 static const struct test_case cases[] = {
 	{ "write_errors", test_write_errors },
 	{ "held_up_stays_dirty", test_held_up_stays_dirty },
@@ -1797,6 +1944,7 @@ static const struct test_case cases[] = {
 	{ "bad_dirty_data", test_bad_dirty_data },
 	{ "much_bad_dirty_data", test_much_bad_dirty_data },
 	{ "no_room", test_no_room },
+	{ "clean_behind_bad", test_clean_behind_bad },
 	{ "bad_metadata", test_bad_metadata },
 	{ "bad_tails_after_crash", test_bad_tails_after_crash },
 	{ "bad_kset", test_bad_kset },
@@ -1821,6 +1969,9 @@ static const struct test_case cases[] = {
 	{ "epoch_before_end", test_epoch_before_end },
 	{ "bad_data_leaves_reserve", test_bad_data_leaves_reserve },
 	{ "reclaim_comes_to_rest", test_reclaim_comes_to_rest },
+	{ "head_is_wanted", test_head_is_wanted },
+	{ "reservation_awaited", test_reservation_awaited },
+	{ "woken_too_late", test_woken_too_late },
 };
 
 int main(int argc, char **argv)

@@ -531,6 +531,38 @@ static void test_error_of_another(void)
 	fixture_close(&f);
 }
 
+/*
+ * The mode is changed while a round is under way that fails: what it could not write has
+ * been acknowledged since, so it stays in its place, and dirty_tail before it.
+ */
+static void test_mode_changed_meanwhile(void)
+{
+	struct host_status before, after;
+	struct in_flight write;
+	struct fixture f;
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach_mode(&f, "writethrough", variants[0]);
+	fail_range(&f, 100, 8, PORT_FAULT_WRITE);
+	port_bdev_hold(f.h.disk, true);
+	begin_write(&write, &f, 100, 64);
+	AWAIT(disk_in_flight(&f) == 1);
+	before = status(&f);
+	CHECK_EQ(set_mode(&f, "writeback"), 0);
+	port_bdev_hold(f.h.disk, false);
+	AWAIT(status(&f).writeback_errors >= 4);
+	after = status(&f);
+	CHECK_EQ(after.dirty_tail[0], before.dirty_tail[0]);
+	CHECK_EQ(after.dirty_tail[1], before.dirty_tail[1]);
+	end_io(&write, -EIO);
+	heal(&f);
+	CHECK_EQ(message(&f, "flush"), 0);
+	check_all(&f);
+	check_disk(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
 static const struct test_case cases[] = {
 	{ "through", test_through },
 	{ "around", test_around },
@@ -543,6 +575,7 @@ static const struct test_case cases[] = {
 	{ "order_of_waiting", test_order_of_waiting },
 	{ "error_of_another", test_error_of_another },
 	{ "no_fill_while_a_write_waits", test_no_fill_while_a_write_waits },
+	{ "mode_changed_meanwhile", test_mode_changed_meanwhile },
 	{ "load", test_load },
 };
 
