@@ -43,8 +43,9 @@
 #define ALPHABET "wWsFfrbcdt"
 #define ALONE "x"		/* operations that make a sequence by themselves only */
 #define MAX_LENGTH 4
-#define MAX_IMAGES 512
+#define MAX_IMAGES 8192
 #define MAX_STORES 32
+#define SECTOR_WORDS (SECTOR_SIZE / 8)
 #define SEGS 10
 #define SECTORS 64
 
@@ -264,7 +265,8 @@ static u64 prepare_cut(void)
 
 		part->words = words;
 		part->data = is_data(&cut.stores[i]);
-		part->choices = part->data ? 4 : words <= 3 ? 1 << words : 8 * 3;
+		part->choices = part->data ? (words <= SECTOR_WORDS ? 3 : 4) :
+				words <= 3 ? 1 << words : 8 * 3;
 		all = min_t(u64, all * part->choices, 1ULL << 40);
 	}
 	return all;
@@ -278,7 +280,8 @@ static bool keep_word(void *arg, u32 store, u32 word)
 	if (store >= MAX_STORES)
 		return false;
 	if (part->data)
-		return choice == 3 || (choice == 2 && word < 64) || (choice == 1 && word % 64 < 20);
+		return choice == 3 || (choice == 2 && word < SECTOR_WORDS) ||
+		       (choice == 1 && word % SECTOR_WORDS < 20);
 	if (word < 3)
 		return choice & (1 << word);
 	choice /= 8;
