@@ -269,7 +269,8 @@ static int write_chunk(struct pcache_request *rq, bool may_wait)
 		room_found(pc);
 	pcache_room_copy_bio(pc, &room, rq->bio, &iter, crcs);
 	nr = pcache_room_keys(pc, &room, rq->sector, false, crcs, keys);
-	r = pcache_log_extents(pc, pcache_index_shard(pc, rq->sector), keys, nr, may_wait,
+	r = pcache_log_extents(pc, pcache_index_shard(pc, rq->sector), keys, nr,
+			       may_wait ? PCACHE_WAITS_FOR_INDEX : PCACHE_WAITS_FOR_KSETS,
 			       no_direct_in_way, rq);
 	pcache_room_put(pc, &room);
 	if (r)

@@ -458,28 +458,30 @@ bool pcache_journal_move_on(struct pcache *pc)
  * @sh: their shard
  * @keys: extents, each the whole of a key; their data is durable
  * @nr: how many, at most PCACHE_CHUNK_KEYS
- * @may_wait: wait for memory for the index, as pcache_index_lock_wait() does
+ * @patience: what this may wait for
  * @check: asked with the shard locked whether it is still right
  * @arg: handed to @check
  *
  * Each key takes a ref of its segment, of which the caller holds one.
  *
- * Context: may sleep; no locks. Return: 0; -ENOMEM without memory for the
- * index; -ESTALE when @check said no. With an error nothing has changed.
+ * Context: may sleep; no locks. Return: 0; -ENOMEM without memory for the index or,
+ * where it may not wait for that, without a kset; -ESTALE when @check said no. With an
+ * error nothing has changed.
  */
 int pcache_log_extents(struct pcache *pc, struct pcache_shard *sh,
-		       const struct pcache_extent *keys, u32 nr, bool may_wait,
+		       const struct pcache_extent *keys, u32 nr, enum pcache_patience patience,
 		       pcache_log_check_fn check, void *arg)
 {
+	gfp_t gfp = patience == PCACHE_WAITS_FOR_NOTHING ? GFP_NOWAIT | __GFP_NOWARN : GFP_NOIO;
 	struct pcache_journal *j = &pc->journal;
 	struct pcache_kset *spare = NULL;
 	int r = 0;
 	u32 i;
 
-	for (;;) {
+	while (!r) {
 		bool logged = false;
 
-		if (may_wait)
+		if (patience == PCACHE_WAITS_FOR_INDEX)
 			pcache_index_lock_wait(pc, sh, nr);
 		else if (!pcache_index_lock(pc, sh, nr))
 			r = -ENOMEM;
@@ -495,7 +497,9 @@ int pcache_log_extents(struct pcache *pc, struct pcache_shard *sh,
 		if (r || logged)
 			break;
 		/* Commits free ksets and need none, so this ends. */
-		spare = mempool_alloc(&j->kset_pool, GFP_NOIO);
+		spare = mempool_alloc(&j->kset_pool, gfp);
+		if (!spare)
+			r = -ENOMEM;
 	}
 	if (spare)
 		mempool_free(spare, &j->kset_pool);

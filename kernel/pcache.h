@@ -593,6 +593,13 @@ struct pcache_journal {
 	struct work_struct handover_work;
 };
 
+/* What logging may wait for. */
+enum pcache_patience {
+	PCACHE_WAITS_FOR_NOTHING,
+	PCACHE_WAITS_FOR_KSETS,		/* commits free them, and need none */
+	PCACHE_WAITS_FOR_INDEX,		/* and for memory, as pcache_index_lock_wait() does */
+};
+
 typedef bool (*pcache_log_check_fn)(struct pcache_shard *sh, const struct pcache_extent *keys,
 				    u32 nr, void *arg);
 
@@ -605,7 +612,7 @@ void pcache_journal_flush(struct pcache *pc, struct pcache_waiter *w);
 int pcache_journal_sync(struct pcache *pc);
 bool pcache_journal_move_on(struct pcache *pc);
 int pcache_log_extents(struct pcache *pc, struct pcache_shard *sh,
-		       const struct pcache_extent *keys, u32 nr, bool may_wait,
+		       const struct pcache_extent *keys, u32 nr, enum pcache_patience patience,
 		       pcache_log_check_fn check, void *arg);
 void pcache_tail_store(struct pcache *pc, struct pcache_slots *slots,
 		       const struct pcache_pos *pos);

@@ -136,8 +136,8 @@ static void fill(struct pcache *pc, struct miss *m)
 	}
 	pcache_room_copy_bio(pc, &room, &m->bio, &iter, crcs);
 	nr = pcache_room_keys(pc, &room, m->sector, true, crcs, keys);
-	if (!pcache_log_extents(pc, pcache_index_shard(pc, m->sector), keys, nr, false,
-				fill_is_good, m))
+	if (!pcache_log_extents(pc, pcache_index_shard(pc, m->sector), keys, nr,
+				PCACHE_WAITS_FOR_KSETS, fill_is_good, m))
 		pcache_count(pc, PCACHE_STAT_FILLS, 1);
 	pcache_room_put(pc, &room);
 }

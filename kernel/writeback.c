@@ -550,7 +550,8 @@ static int log_again(struct pcache *pc, const struct pcache_extent *e, bool spoi
 		part.key_delta = 0;
 		part.key_sectors = part.sectors;
 		pcache_index_will_forget(pc, part.sector);
-		r = pcache_log_extents(pc, sh, &part, 1, false, part_is_live, NULL);
+		r = pcache_log_extents(pc, sh, &part, 1, PCACHE_WAITS_FOR_KSETS, part_is_live,
+				       NULL);
 		if (r && r != -ESTALE)
 			return r;
 		pc->wb.own_keys += !r;

@@ -1678,8 +1678,8 @@ static void test_epoch_before_end(void)
 	CHECK(pcache_room_get(pc, key.sectors, &room));
 	key.seg = room.seg;
 	key.off = room.off;
-	CHECK_EQ(pcache_log_extents(pc, pcache_index_shard(pc, key.sector), &key, 1, true,
-				    still_right, NULL), 0);
+	CHECK_EQ(pcache_log_extents(pc, pcache_index_shard(pc, key.sector), &key, 1,
+				    PCACHE_WAITS_FOR_INDEX, still_right, NULL), 0);
 	pcache_seg_put(pc, room.seg, 1);
 	mod_delayed_work(pc->log_wq, &j->commit_work, 0);
 	flush_workqueue(pc->log_wq);
