@@ -23,7 +23,7 @@
 
 /*
  * A packed extent.
- *	where: sector 63..16, sectors - 1 15..3, clean 0
+ *	where: sector 63..16, sectors - 1 15..3, used 1, clean 0
  *	place: seg 63..44, off 43..29, key_delta 28..16, key_sectors - 1 15..3
  */
 struct entry {
@@ -32,6 +32,7 @@ struct entry {
 };
 
 #define ENTRY_CLEAN		BIT_ULL(0)
+#define ENTRY_USED		BIT_ULL(1)
 #define LEAF_HEADER_BYTES	(sizeof(struct rb_node) + 2 * sizeof(void *))
 #define LEAF_ROOM_BYTES		(PCACHE_LEAF_BYTES - LEAF_HEADER_BYTES)
 #define LEAF_PLAIN		(LEAF_ROOM_BYTES / sizeof(struct entry))
@@ -87,6 +88,7 @@ static void leaf_get(const struct pcache_tree *t, const struct pcache_leaf *leaf
 	e->sector = entry_sector(en);
 	e->sectors = entry_sectors(en);
 	e->clean = en->where & ENTRY_CLEAN;
+	e->used = en->where & ENTRY_USED;
 	e->seg = en->place >> 44;
 	e->off = (en->place >> 29) & 0x7fff;
 	e->key_delta = (en->place >> 16) & 0x1fff;
@@ -100,7 +102,7 @@ static void leaf_set(const struct pcache_tree *t, struct pcache_leaf *leaf, u32 
 	struct entry *en = &leaf->entry[i];
 
 	en->where = (u64)e->sector << 16 | (u64)(e->sectors - 1) << 3 |
-		    (e->clean ? ENTRY_CLEAN : 0);
+		    (e->clean ? ENTRY_CLEAN : 0) | (e->used ? ENTRY_USED : 0);
 	en->place = (u64)e->seg << 44 | (u64)e->off << 29;
 	if (t->crc) {
 		en->place |= (u64)e->key_delta << 16 | (u64)(e->key_sectors - 1) << 3;
@@ -503,6 +505,7 @@ void pcache_tree_insert(struct pcache_tree *t, const struct pcache_extent *e,
 		leaf_get(t, leaf, i, &near);
 		if (mergeable(t, &new, &near)) {
 			new.sectors += near.sectors;
+			new.used |= near.used;
 			leaf->nr--;
 			leaf_move(t, leaf, i, leaf, i + 1, leaf->nr - i);
 		}
@@ -511,6 +514,7 @@ void pcache_tree_insert(struct pcache_tree *t, const struct pcache_extent *e,
 		leaf_get(t, leaf, i - 1, &near);
 		if (mergeable(t, &near, &new)) {
 			near.sectors += new.sectors;
+			near.used |= new.used;
 			leaf_set(t, leaf, i - 1, &near);
 			return;
 		}
@@ -614,6 +618,66 @@ bool pcache_tree_is_hole(struct pcache_tree *t, sector_t sector, u32 sectors)
 	struct pcache_extent e;
 
 	return !pcache_tree_first(t, sector, &e) || e.sector >= sector + sectors;
+}
+
+/**
+ * pcache_tree_use() - Note that the extent at a sector is used.
+ * @t: tree, locked
+ * @sector: in an extent
+ */
+void pcache_tree_use(struct pcache_tree *t, sector_t sector)
+{
+	struct cursor c;
+
+	if (seek(t, sector, &c))
+		c.leaf->entry[c.i].where |= ENTRY_USED;
+}
+
+/**
+ * pcache_tree_find_used() - Find what of an extent is still there, clean and used.
+ * @t: tree, locked
+ * @e: range and place
+ * @from: where in the range to begin; may be its end
+ * @part: the first such part
+ *
+ * Return: false when there is none.
+ */
+bool pcache_tree_find_used(struct pcache_tree *t, const struct pcache_extent *e, sector_t from,
+			   struct pcache_extent *part)
+{
+	sector_t end = pcache_extent_end(e);
+	struct pcache_extent got;
+	struct cursor c;
+	bool more;
+
+	for (more = from < end && seek(t, from, &c); more; more = cursor_advance(&c)) {
+		leaf_get(t, c.leaf, c.i, &got);
+		if (got.sector >= end)
+			break;
+		if (!got.clean || !got.used || !pcache_same_place(&got, e))
+			continue;
+		*part = pcache_extent_part(&got, max_t(sector_t, got.sector, from),
+					   min_t(sector_t, pcache_extent_end(&got), end));
+		return true;
+	}
+	return false;
+}
+
+/**
+ * pcache_tree_is_clean() - Is all of an extent at its place, and clean?
+ * @t: tree, locked
+ * @e: range and place
+ */
+bool pcache_tree_is_clean(struct pcache_tree *t, const struct pcache_extent *e)
+{
+	sector_t at = e->sector, end = pcache_extent_end(e);
+	struct pcache_extent now;
+
+	for (; at < end; at = pcache_extent_end(&now))
+		if (!pcache_tree_first(t, at, &now) || now.sector > at || !now.clean ||
+		    !pcache_same_place(&now, e))
+			return false;
+	return true;
 }
 
 /* Leaves that stay in reserve when memory is short. */

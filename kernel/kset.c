@@ -185,5 +185,6 @@ enum pcache_key_verdict pcache_key_decode(struct pcache *pc, const struct pcache
 	e->key_sectors = e->sectors;
 	e->crc = le32_to_cpu(key->data_crc);
 	e->clean = flags & PCACHE_KEY_CLEAN;
+	e->used = false;
 	return PCACHE_KEY_GOOD;
 }

@@ -175,6 +175,7 @@ static inline bool pcache_pos_same(const struct pcache_pos *a, const struct pcac
  * @key_sectors: length of the key it came from (data_crc only)
  * @crc: of that key's whole data (data_crc only)
  * @clean: the backing device holds these bytes durably
+ * @used: it was read since it was stored, in memory only
  */
 struct pcache_extent {
 	sector_t sector;
@@ -185,6 +186,7 @@ struct pcache_extent {
 	u32 key_sectors;
 	u32 crc;
 	bool clean;
+	bool used;
 };
 
 static inline sector_t pcache_extent_end(const struct pcache_extent *e)
@@ -288,6 +290,10 @@ bool pcache_tree_clean(struct pcache_tree *t, const struct pcache_extent *e,
 		       struct pcache_delta *d);
 bool pcache_tree_first(struct pcache_tree *t, sector_t sector, struct pcache_extent *e);
 bool pcache_tree_is_hole(struct pcache_tree *t, sector_t sector, u32 sectors);
+void pcache_tree_use(struct pcache_tree *t, sector_t sector);
+bool pcache_tree_find_used(struct pcache_tree *t, const struct pcache_extent *e, sector_t from,
+			   struct pcache_extent *part);
+bool pcache_tree_is_clean(struct pcache_tree *t, const struct pcache_extent *e);
 
 int pcache_index_init(struct pcache *pc);
 void pcache_index_exit(struct pcache *pc);

@@ -298,7 +298,7 @@ static void read_backing(struct pcache_request *rq, sector_t sector, u32 sectors
 
 /*
  * Finds what lies at @sector and behind, at most up to @end. Each extent that is
- * found has a ref of its segment.
+ * found has a ref of its segment, and counts as used.
  */
 static u32 look_up(struct pcache *pc, sector_t sector, sector_t end, struct part *parts)
 {
@@ -318,28 +318,14 @@ static u32 look_up(struct pcache *pc, sector_t sector, sector_t end, struct part
 		} else {
 			p->e = pcache_extent_part(&e, sector, min(end, pcache_extent_end(&e)));
 			pcache_seg_get(pc, p->e.seg);
+			/* What is hot is not stored to at each hit. */
+			if (!e.used)
+				pcache_tree_use(&sh->tree, sector);
 		}
 		sector += p->e.sectors;
 	}
 	spin_unlock(&sh->lock);
 	return nr;
-}
-
-/*
- * Has all of an extent become clean? Write-back may have got some of it to the backing
- * device, and not what could not be read.
- */
-static bool has_become_clean(struct pcache_shard *sh, const struct pcache_extent *e)
-{
-	sector_t at = e->sector, end = pcache_extent_end(e);
-	struct pcache_extent now;
-
-	lockdep_assert_held(&sh->lock);
-	for (; at < end; at = pcache_extent_end(&now))
-		if (!pcache_tree_first(&sh->tree, at, &now) || now.sector > at || !now.clean ||
-		    !pcache_same_place(&now, e))
-			return false;
-	return true;
 }
 
 /*
@@ -352,9 +338,12 @@ static void read_bad(struct pcache_request *rq, const struct pcache_extent *e,
 	struct pcache_shard *sh = pcache_index_shard(rq->pc, e->sector);
 	bool dirty;
 
-	/* What is clean does not become dirty again. */
+	/*
+	 * What is clean does not become dirty again. Of what was dirty, write-back may have
+	 * got some to the backing device, and not what could not be read.
+	 */
 	spin_lock(&sh->lock);
-	dirty = !e->clean && !has_become_clean(sh, e);
+	dirty = !e->clean && !pcache_tree_is_clean(&sh->tree, e);
 	spin_unlock(&sh->lock);
 	if (dirty) {
 		rq->status = BLK_STS_IOERR;

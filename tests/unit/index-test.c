@@ -20,6 +20,7 @@
 struct cell {
 	bool cached;
 	bool clean;
+	bool used;
 	u32 seg;
 	u32 off;
 	u32 key_delta;
@@ -128,6 +129,26 @@ static void model_insert(const struct pcache_extent *e, struct pcache_delta *d)
 	}
 }
 
+/*
+ * Extents that are merged are used if one was: so are, in a range and next to it, all
+ * sectors of an extent.
+ */
+static void model_merge(sector_t sector, u32 sectors)
+{
+	sector_t at = sector ? sector - 1 : 0;
+	struct pcache_extent e;
+
+	for (; pcache_tree_first(&tree, at, &e) && e.sector <= sector + sectors;
+	     at = pcache_extent_end(&e)) {
+		bool used = false;
+
+		for (u32 i = 0; i < e.sectors; i++)
+			used |= model[e.sector + i].used;
+		for (u32 i = 0; i < e.sectors; i++)
+			model[e.sector + i].used = used;
+	}
+}
+
 static void check_delta(const struct pcache_delta *is, const struct pcache_delta *expected)
 {
 	CHECK_EQ(is->dirty, expected->dirty);
@@ -146,6 +167,7 @@ static void do_insert(void)
 		is = expected = (struct pcache_delta) { };
 		pcache_tree_insert(&tree, &e, &is);
 		model_insert(&e, &expected);
+		model_merge(e.sector, e.sectors);
 		check_delta(&is, &expected);
 		e.sector += e.sectors;
 		e.off += e.sectors;
@@ -231,7 +253,51 @@ static void do_clean(void)
 			expected.clean++;
 		}
 	}
+	model_merge(e.sector, e.sectors);
 	check_delta(&is, &expected);
+}
+
+/* A read: the extent that it hits is used as a whole. */
+static void do_use(void)
+{
+	sector_t at = host_below(&rnd, SECTORS);
+	struct pcache_extent e;
+
+	if (!pcache_tree_first(&tree, at, &e))
+		return;
+	pcache_tree_use(&tree, max(at, e.sector));
+	for (u32 i = 0; i < e.sectors; i++)
+		model[e.sector + i].used = true;
+}
+
+/* What reclaim asks before key_tail passes a key. */
+static void do_find_used(void)
+{
+	struct pcache_extent e = random_key(), part;
+	bool all_clean = true, found = true;
+	u32 i = 0, end;
+
+	for (; found; i = end) {
+		found = pcache_tree_find_used(&tree, &e, e.sector + i, &part);
+		end = found ? part.sector - e.sector : e.sectors;
+		CHECK(end >= i && end <= e.sectors && (!found || part.sectors));
+		for (; i < end; i++) {
+			const struct cell *c = &model[e.sector + i];
+
+			CHECK(!(c->clean && c->used && same_place(c, i, &e)), "sector %llu",
+			      e.sector + i);
+		}
+		for (end += found ? part.sectors : 0; i < end; i++) {
+			const struct cell *c = &model[e.sector + i];
+
+			CHECK(c->clean && c->used && same_place(c, i, &e), "sector %llu",
+			      e.sector + i);
+			CHECK_EQ(part.off + e.sector + i - part.sector, c->off);
+		}
+	}
+	for (i = 0; i < e.sectors; i++)
+		all_clean &= model[e.sector + i].clean && same_place(&model[e.sector + i], i, &e);
+	CHECK_EQ(pcache_tree_is_clean(&tree, &e), all_clean);
 }
 
 /*
@@ -296,6 +362,7 @@ static void do_starved_clean(void)
 			nr_left++;
 		}
 	}
+	model_merge(e.sector, e.sectors);
 	CHECK_EQ(nr_left == 0, all);
 	check_delta(&is, &expected);
 }
@@ -306,6 +373,7 @@ static void check_cell(const struct pcache_extent *e, u32 i)
 
 	CHECK(c->cached, "sector %llu is in the tree, but not in the model", e->sector + i);
 	CHECK_EQ(e->clean, c->clean);
+	CHECK_EQ(e->used, c->used);
 	CHECK_EQ(e->seg, c->seg);
 	CHECK_EQ(e->off + i, c->off);
 	if (tree.crc) {
@@ -366,7 +434,7 @@ static void run(bool crc, u64 seed, u32 ops)
 	memset(model, 0, sizeof(model));
 	pcache_tree_init(&tree, crc, &pool);
 	for (u32 op = 0; op < ops; op++) {
-		switch (host_below(&rnd, 10)) {
+		switch (host_below(&rnd, 12)) {
 		case 0 ... 4:
 			do_insert();
 			break;
@@ -378,6 +446,12 @@ static void run(bool crc, u64 seed, u32 ops)
 			break;
 		case 7:
 			host_chance(&rnd, 70) ? do_clean() : do_starved_clean();
+			break;
+		case 8:
+			do_use();
+			break;
+		case 9:
+			do_find_used();
 			break;
 		default:
 			do_look_up();
