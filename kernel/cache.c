@@ -210,9 +210,12 @@ static int make_base(struct pcache *pc, const struct pcache_config *config)
 	pc->read_only = config->read_only;
 	pc->options = config->options;
 	pc->ordered = config->options.ordered;
+	pc->clock = config->options.clock;
+	pc->cutoff_sectors = config->options.cutoff_kb << (10 - SECTOR_SHIFT);
 	pc->event = config->event;
 	pc->event_data = config->event_data;
 	mutex_init(&pc->admin);
+	pcache_streams_init(pc);
 	INIT_WORK(&pc->event_work, event_work);
 	pc->wq = alloc_workqueue("pcache", WQ_MEM_RECLAIM, 0);
 	pc->wb_wq = alloc_workqueue("pcache-wb", WQ_MEM_RECLAIM, 0);
@@ -338,12 +341,14 @@ out:
 	return r;
 }
 
-/* Has what mainline would stumble over passed; false: it is still there. */
+/* Stops reclaim, with what mainline would stumble over passed; false: it is still there. */
 static bool pass_stale_keys(struct pcache *pc)
 {
 	if (pc->journal.has_stale)
 		pcache_writeback_flush(pc, true);
 	pcache_reclaim_stop(pc);
+	/* Now that reclaim takes no room any more. */
+	pcache_heads_close(pc);
 	return pcache_reclaim_all_stale(pc);
 }
 
@@ -365,7 +370,6 @@ void pcache_suspend(struct pcache *pc)
 	pcache_io_drain(pc);
 	if (pc->flush_on_suspend && pcache_writeback_flush(pc, true))
 		pcache_warn(pc, "flush on suspend: not all could be written back");
-	pcache_heads_close(pc);
 	clean = pass_stale_keys(pc);
 	pcache_writeback_stop(pc);
 	pcache_segs_free_dead(pc);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The data of extents: copied out of the medium, safe against media errors and,
- * with data_crc, verified.
+ * The data of extents: copied out of the medium or to another place on it, safe against
+ * media errors and, with data_crc, verified.
  *
  * The CRC of a key covers all its data, so reading a part of it reads the rest
  * as well; keys are short where there are CRCs (PCACHE_CRC_KEY_SECTORS). What
@@ -85,6 +85,46 @@ int pcache_extent_copy_to_bio(struct pcache *pc, const struct pcache_extent *e,
 			copy_to_bio(bio, &iter, buf, SECTOR_SIZE);
 	}
 	return crc == e->crc ? 0 : -EILSEQ;
+}
+
+/**
+ * pcache_extent_copy_to_room() - Copy an extent's data to another place in the cache.
+ * @pc: cache
+ * @e: extent, as long as the room
+ * @room: where to
+ * @crcs: with data_crc, gets the CRC of each key's data there
+ *
+ * Durable on return.
+ *
+ * Return: as pcache_extent_copy_to_bio(); with an error the room holds something.
+ */
+int pcache_extent_copy_to_room(struct pcache *pc, const struct pcache_extent *e,
+			       const struct pcache_room *room, u32 *crcs)
+{
+	u32 skip = pc->data_crc ? e->key_delta : 0, key = pcache_key_sectors_max(pc);
+	u32 sectors = pc->data_crc ? e->key_sectors : e->sectors;
+	const void *src = pcache_seg_data(pc, e->seg, (e->off - skip) << SECTOR_SHIFT);
+	void *dst = pcache_seg_data(pc, room->seg, room->off << SECTOR_SHIFT);
+	u8 buf[SECTOR_SIZE] __aligned(8);
+	u32 crc = PCACHE_CRC_SEED, i, n;
+	bool good = true;
+
+	pmem_begin();
+	for (i = 0; good && i < sectors; i++, src += SECTOR_SIZE) {
+		good = pmem_read(buf, src, SECTOR_SIZE);
+		if (pc->data_crc)
+			crc = crc32c(crc, buf, SECTOR_SIZE);
+		if (!good || i < skip || i >= skip + e->sectors)
+			continue;
+		n = i - skip;
+		pmem_store(dst + (n << SECTOR_SHIFT), buf, SECTOR_SIZE);	/* E1 */
+		if (!pc->data_crc)
+			continue;
+		crcs[n / key] = crc32c(n % key ? crcs[n / key] : PCACHE_CRC_SEED, buf,
+				       SECTOR_SIZE);
+	}
+	pmem_end();
+	return !good ? -EIO : pc->data_crc && crc != e->crc ? -EILSEQ : 0;
 }
 
 /**

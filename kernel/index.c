@@ -804,7 +804,8 @@ void pcache_index_insert(struct pcache *pc, struct pcache_shard *sh,
 	lockdep_assert_held(&sh->lock);
 	pcache_read_void_fills(sh, e->sector, e->sectors);
 	pcache_tree_insert(&sh->tree, e, &d);
-	if (d.dirty || d.clean)
+	/* A clean one over cached data is a second turn of that data. */
+	if (!e->clean && (d.dirty || d.clean))
 		pcache_count(pc, PCACHE_STAT_WRITE_OVERWRITES, 1);
 	pcache_count(pc, PCACHE_STAT_DIRTY_SECTORS, (e->clean ? 0 : e->sectors) - (s64)d.dirty);
 	pcache_count(pc, PCACHE_STAT_CACHED_SECTORS, (s64)e->sectors - d.dirty - d.clean);

@@ -22,7 +22,7 @@
 #include "trace.h"
 
 /**
- * pcache_chunk_sectors() - How much one step of a write or fill takes at most.
+ * pcache_chunk_sectors() - How much one step of a write, fill or copy takes at most.
  * @pc: cache
  */
 u32 pcache_chunk_sectors(const struct pcache *pc)
@@ -31,7 +31,11 @@ u32 pcache_chunk_sectors(const struct pcache *pc)
 			      PCACHE_PLAIN_KEY_SECTORS;
 }
 
-static u32 key_sectors_max(const struct pcache *pc)
+/**
+ * pcache_key_sectors_max() - How long a key is at most that is not Linux's own.
+ * @pc: cache
+ */
+u32 pcache_key_sectors_max(const struct pcache *pc)
 {
 	return pc->data_crc ? PCACHE_CRC_KEY_SECTORS : PCACHE_PLAIN_KEY_SECTORS;
 }
@@ -107,7 +111,7 @@ void pcache_room_copy_bio(struct pcache *pc, const struct pcache_room *room, str
 		store_bio(dst, bio, iter, room->sectors << SECTOR_SHIFT);
 	} else {
 		for (left = room->sectors; left; left -= n) {
-			n = min(left, key_sectors_max(pc));
+			n = min(left, pcache_key_sectors_max(pc));
 			*crcs++ = store_bio_crc(dst, bio, iter, n);
 			dst += n << SECTOR_SHIFT;
 		}
@@ -132,7 +136,7 @@ u32 pcache_room_keys(struct pcache *pc, const struct pcache_room *room, sector_t
 	u32 nr = 0, done, n;
 
 	for (done = 0; done < room->sectors; done += n) {
-		n = min(room->sectors - done, key_sectors_max(pc));
+		n = min(room->sectors - done, pcache_key_sectors_max(pc));
 		keys[nr] = (struct pcache_extent) {
 			.sector = sector + done,
 			.sectors = n,

@@ -119,6 +119,40 @@ static int print_order(struct pcache *pc, char *buf, size_t bytes)
 	return scnprintf(buf, bytes, "%s", pc->ordered ? "ordered" : "fast");
 }
 
+static bool parse_cutoff(const char *value, struct pcache_options *o)
+{
+	return !kstrtouint(value, 10, &o->cutoff_kb) && o->cutoff_kb <= PCACHE_CUTOFF_KB_MAX;
+}
+
+static int set_cutoff(struct pcache *pc, const struct pcache_options *o)
+{
+	WRITE_ONCE(pc->cutoff_sectors, o->cutoff_kb << (10 - SECTOR_SHIFT));
+	return 0;
+}
+
+static int print_cutoff(struct pcache *pc, char *buf, size_t bytes)
+{
+	return scnprintf(buf, bytes, "%u",
+			 READ_ONCE(pc->cutoff_sectors) >> (10 - SECTOR_SHIFT));
+}
+
+static bool parse_eviction(const char *value, struct pcache_options *o)
+{
+	o->clock = !strcmp(value, "clock");
+	return o->clock || !strcmp(value, "fifo");
+}
+
+static int set_eviction(struct pcache *pc, const struct pcache_options *o)
+{
+	WRITE_ONCE(pc->clock, o->clock);
+	return 0;
+}
+
+static int print_eviction(struct pcache *pc, char *buf, size_t bytes)
+{
+	return scnprintf(buf, bytes, "%s", READ_ONCE(pc->clock) ? "clock" : "fifo");
+}
+
 static bool parse_format(const char *value, struct pcache_options *o)
 {
 	if (!strcmp(value, "auto"))
@@ -166,6 +200,10 @@ static const struct option options[] = {
 	  parse_gc_percent, set_gc_percent, print_gc_percent },
 	{ "writeback_order", PCACHE_OPT_ORDER, "ordered or fast",
 	  parse_order, NULL, print_order },
+	{ "sequential_cutoff_kb", PCACHE_OPT_CUTOFF, "0 to 1048576",
+	  parse_cutoff, set_cutoff, print_cutoff },
+	{ "eviction", PCACHE_OPT_EVICTION, "fifo or clock",
+	  parse_eviction, set_eviction, print_eviction },
 	{ "format", PCACHE_OPT_FORMAT, "auto, never or force",
 	  parse_format, NULL, print_format },
 	{ "backing_id", PCACHE_OPT_BACKING_ID, "1 to 63 printable characters without space and backslash",
@@ -208,6 +246,7 @@ static void default_options(struct pcache_options *o)
 	memset(o, 0, sizeof(*o));
 	o->gc_percent = PCACHE_GC_PERCENT_DEFAULT;
 	o->ordered = true;
+	o->clock = true;
 	o->format = PCACHE_FORMAT_AUTO;
 }
 

@@ -6,6 +6,7 @@
  *	pcache.admin (mutex) > pcache_super.lock (mutex)
  *	pcache.admin > pcache_shard.lock > pcache_journal.lock
  *	pcache_head.lock > pcache_segs.lock
+ *	pcache_streams.lock: nothing is held with it
  *	pcache_io.done_lock is irq-safe and innermost
  * A shard's lock and a head's lock are never held together. User data is
  * copied under none of the spinlocks. doc/design.rst has the whole picture.
@@ -63,6 +64,8 @@ enum pcache_format {
  * @data_crc: CRC of cached data; fixed when the cache is formatted
  * @gc_percent: share of segments in use at which reclaim begins
  * @ordered: write-back keeps the order of epochs
+ * @cutoff_kb: longer streams of reads bypass the cache; 0: none does
+ * @clock: what was used since its last turn gets a second one
  * @format: what may be formatted
  * @backing_id: what the cache is bound to; NUL-padded
  */
@@ -72,6 +75,8 @@ struct pcache_options {
 	bool data_crc;
 	u32 gc_percent;
 	bool ordered;
+	u32 cutoff_kb;
+	bool clock;
 	enum pcache_format format;
 	char backing_id[PCACHE_BACKING_ID_BYTES];
 };
@@ -81,12 +86,15 @@ enum pcache_option {
 	PCACHE_OPT_DATA_CRC,
 	PCACHE_OPT_GC_PERCENT,
 	PCACHE_OPT_ORDER,
+	PCACHE_OPT_CUTOFF,
+	PCACHE_OPT_EVICTION,
 	PCACHE_OPT_FORMAT,
 	PCACHE_OPT_BACKING_ID,
 };
 
 #define PCACHE_GC_PERCENT_MAX		90
 #define PCACHE_GC_PERCENT_DEFAULT	70
+#define PCACHE_CUTOFF_KB_MAX		1048576
 
 enum pcache_state {
 	PCACHE_NEW,
@@ -324,6 +332,7 @@ enum pcache_seg_use {
  *	  each reader, an open data head, and for being part of the log
  * @phys: physical id
  * @passed: refs of keys that key_tail passes in this pass of reclaim
+ * @turned: sectors of it that were copied for a second turn; the reclaim work's
  * @use: what it holds (under pcache_segs.lock)
  * @link: on the list of free or dead segments
  * @gen: its generation; constant while it has refs
@@ -333,6 +342,7 @@ struct pcache_segment {
 	atomic_t refs;
 	u32 phys;
 	u32 passed;
+	u32 turned;
 	enum pcache_seg_use use;
 	struct list_head link;
 	u64 gen;
@@ -418,6 +428,8 @@ u32 pcache_segs_used(struct pcache *pc);
 int pcache_extent_copy_to_bio(struct pcache *pc, const struct pcache_extent *e,
 			      struct bio *bio, struct bvec_iter iter);
 u32 pcache_extent_crc(struct pcache *pc, const struct pcache_extent *e);
+int pcache_extent_copy_to_room(struct pcache *pc, const struct pcache_extent *e,
+			       const struct pcache_room *room, u32 *crcs);
 bool pcache_extent_is_good(struct pcache *pc, const struct pcache_extent *e);
 void pcache_extent_count_error(struct pcache *pc, const struct pcache_extent *e, int err);
 
@@ -708,6 +720,7 @@ void pcache_super_store_options(struct pcache *pc);
  * @begun_ns: when it came, by local_clock()
  * @pending: parts of a read under way, and one for the submitter
  * @outcome: how it went so far; nobody changes it once @pending may become 0
+ * @cut_off: a read of a stream so long that it fills nothing and is no use of what it hits
  * @status: first error of a part
  * @direct: on its shard's list of writes around the cache
  * @direct_link: on that list
@@ -726,6 +739,7 @@ struct pcache_request {
 	atomic_t pending;
 	enum pcache_outcome outcome;
 	blk_status_t status;
+	bool cut_off;
 	bool direct;
 	struct list_head direct_link;
 	blk_status_t direct_status;
@@ -774,6 +788,7 @@ void pcache_io_give_up(struct pcache *pc, u64 wait, u32 held_segs);
 void pcache_submit(struct pcache *pc, struct pcache_request *rq, struct bio *bio);
 void pcache_request_put(struct pcache_request *rq, blk_status_t status);
 void pcache_io_write_cached(struct pcache_request *rq);
+u32 pcache_key_sectors_max(const struct pcache *pc);
 u32 pcache_chunk_sectors(const struct pcache *pc);
 void pcache_room_copy_bio(struct pcache *pc, const struct pcache_room *room, struct bio *bio,
 			  struct bvec_iter *iter, u32 *crcs);
@@ -788,6 +803,43 @@ int pcache_read_init(struct pcache *pc);
 void pcache_read_exit(struct pcache *pc);
 void pcache_read(struct pcache_request *rq);
 void pcache_read_void_fills(struct pcache_shard *sh, sector_t sector, u32 sectors);
+
+/*
+ * streams.c: reads that go on where others ended
+ */
+
+#define PCACHE_STREAMS		64
+
+/**
+ * struct pcache_stream - reads, each of which began where the one before ended
+ * @hash: on the list of those whose @next hashes to the same
+ * @link: on the list of all
+ * @next: the sector it would go on at
+ * @sectors: how long it is
+ */
+struct pcache_stream {
+	struct hlist_node hash;
+	struct list_head link;
+	sector_t next;
+	u64 sectors;
+};
+
+/**
+ * struct pcache_streams - those that are remembered
+ * @lock: protects all of it
+ * @seen: the one that was seen longest ago comes first
+ * @hash: by the sector they would go on at
+ * @stream: them
+ */
+struct pcache_streams {
+	spinlock_t lock;
+	struct list_head seen;
+	struct hlist_head hash[PCACHE_STREAMS];
+	struct pcache_stream stream[PCACHE_STREAMS];
+};
+
+void pcache_streams_init(struct pcache *pc);
+bool pcache_stream_is_long(struct pcache *pc, sector_t sector, u32 sectors);
 
 /*
  * direct.c: writes around the cache
@@ -921,6 +973,12 @@ void pcache_reclaim_stale_prefix(struct pcache *pc);
 bool pcache_reclaim_all_stale(struct pcache *pc);
 
 /*
+ * turns.c: second turns
+ */
+
+void pcache_turn(struct pcache *pc, const struct pcache_extent *key);
+
+/*
  * cache.c: the cache as a whole
  */
 
@@ -960,6 +1018,8 @@ struct pcache_config {
  * @mode: who may change it: pcache_set_mode() only
  * @cleaner: writes are done when they are clean
  * @flush_on_suspend: clean at suspend
+ * @clock: what was used since its last turn gets a second one
+ * @cutoff_sectors: longer streams of reads bypass the cache; 0: none does
  * @state: who may change it: pcache_set_state() only
  * @n_segs: how many cache segments
  * @admin: messages, resume and suspend; cache_info and extension block
@@ -979,6 +1039,8 @@ struct pcache {
 	bool flush_on_suspend;
 	bool data_crc;
 	bool ordered;
+	bool clock;
+	u32 cutoff_sectors;
 	u32 gc_percent;
 	enum pcache_state state;
 	struct pcache_damage damage;
@@ -994,6 +1056,7 @@ struct pcache {
 	struct pcache_io io;
 	struct pcache_writeback wb;
 	struct pcache_reclaim reclaim;
+	struct pcache_streams streams;
 	struct workqueue_struct *wq;
 	struct workqueue_struct *wb_wq;
 	struct workqueue_struct *log_wq;

@@ -4,8 +4,9 @@
  *
  * A miss is read into pages of our own, copied to the reader, and stored from
  * there as clean data: nobody can change what is stored while it is stored. The
- * reader is done before the fill begins. Without memory, or when the cache is
- * full or may not be written, a miss is read right into the reader's pages.
+ * reader is done before the fill begins. Without memory, when the cache is full or may
+ * not be written, or in a stream that is cut off, a miss is read right into the reader's
+ * pages.
  *
  * A miss that means to fill is on its shard's list from before it is submitted
  * until its key is logged. Whatever the index takes in that range meanwhile
@@ -272,9 +273,9 @@ static struct miss *make_plain_miss(struct pcache_request *rq, sector_t sector, 
 	return m;
 }
 
-/* Reads a range from the backing device. @fill: and stores it, if that can be. */
+/* Reads a range from the backing device, and stores it, if that can be and should. */
 static void read_backing(struct pcache_request *rq, sector_t sector, u32 sectors,
-			 struct bvec_iter iter, bool fill)
+			 struct bvec_iter iter)
 {
 	struct pcache *pc = rq->pc;
 
@@ -282,7 +283,7 @@ static void read_backing(struct pcache_request *rq, sector_t sector, u32 sectors
 		u32 n = min(sectors, pcache_chunk_sectors(pc));
 		struct miss *m = NULL;
 
-		if (fill && may_fill(pc))
+		if (!rq->cut_off && may_fill(pc))
 			m = make_filling_miss(rq, sector, n, &iter);
 		if (!m) {
 			m = make_plain_miss(rq, sector, n, &iter);
@@ -298,10 +299,11 @@ static void read_backing(struct pcache_request *rq, sector_t sector, u32 sectors
 
 /*
  * Finds what lies at @sector and behind, at most up to @end. Each extent that is
- * found has a ref of its segment, and counts as used.
+ * found has a ref of its segment, and counts as used unless its stream is cut off.
  */
-static u32 look_up(struct pcache *pc, sector_t sector, sector_t end, struct part *parts)
+static u32 look_up(struct pcache_request *rq, sector_t sector, sector_t end, struct part *parts)
 {
+	struct pcache *pc = rq->pc;
 	struct pcache_shard *sh = pcache_index_shard(pc, sector);
 	struct pcache_extent e;
 	u32 nr = 0;
@@ -319,7 +321,7 @@ static u32 look_up(struct pcache *pc, sector_t sector, sector_t end, struct part
 			p->e = pcache_extent_part(&e, sector, min(end, pcache_extent_end(&e)));
 			pcache_seg_get(pc, p->e.seg);
 			/* What is hot is not stored to at each hit. */
-			if (!e.used)
+			if (!e.used && !rq->cut_off)
 				pcache_tree_use(&sh->tree, sector);
 		}
 		sector += p->e.sectors;
@@ -350,7 +352,7 @@ static void read_bad(struct pcache_request *rq, const struct pcache_extent *e,
 		return;
 	}
 	pcache_index_drop(rq->pc, e, false);
-	read_backing(rq, e->sector, e->sectors, iter, true);
+	read_backing(rq, e->sector, e->sectors, iter);
 }
 
 /* Copies a cached part to the reader. */
@@ -380,14 +382,15 @@ void pcache_read(struct pcache_request *rq)
 	bool hit = false, missed = false;
 	u32 nr, i;
 
+	rq->cut_off = pcache_stream_is_long(rq->pc, sector, end - sector);
 	while (sector < end) {
-		nr = look_up(rq->pc, sector, end, parts);
+		nr = look_up(rq, sector, end, parts);
 		for (i = 0; i < nr; i++) {
 			const struct pcache_extent *e = &parts[i].e;
 
 			if (parts[i].hole) {
 				missed = true;
-				read_backing(rq, e->sector, e->sectors, iter, true);
+				read_backing(rq, e->sector, e->sectors, iter);
 			} else {
 				hit = true;
 				read_hit(rq, e, iter);

@@ -3,8 +3,8 @@
  * Reclaim: key_tail moves on, strictly in log order, and segments become free.
  *
  * A pass walks from key_tail over clean ksets. What the index still has of their
- * keys is dropped first; then key_tail is stored behind them, in both slots;
- * only then do the keys' refs go. A segment whose last ref goes is named by no
+ * keys gets a second turn (turns.c) or is dropped first; then key_tail is stored behind
+ * them, in both slots; only then do the keys' refs go. A segment whose last ref goes is named by no
  * key that a crash could bring back: its generation is raised, and it is free.
  *
  * key_tail never passes dirty_tail, nor the last kset. Where the last kset holds
@@ -55,7 +55,10 @@ static void note_passed(struct pcache *pc, u32 seg)
 		pc->reclaim.frees++;
 }
 
-/* Drops what the index has of a kset's keys; notes which refs are to go. */
+/*
+ * Drops what the index has of a kset's keys, but for what gets a second turn; notes which
+ * refs are to go.
+ */
 static bool let_go_of_keys(struct pcache *pc, const struct pcache_kset *ks)
 {
 	struct pcache_extent e;
@@ -64,6 +67,7 @@ static bool let_go_of_keys(struct pcache *pc, const struct pcache_kset *ks)
 	for (i = 0; i < ks->nr_keys; i++) {
 		switch (pcache_key_decode(pc, &ks->keys[i], &e)) {
 		case PCACHE_KEY_GOOD:
+			pcache_turn(pc, &e);
 			pcache_index_drop(pc, &e, true);
 			note_passed(pc, e.seg);
 			break;

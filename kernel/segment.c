@@ -237,6 +237,7 @@ static u32 seg_alloc(struct pcache *pc, u32 keep, enum pcache_seg_use use)
 		list_del_init(&s->link);
 		WRITE_ONCE(segs->nr_free, segs->nr_free - 1);
 		s->use = use;
+		s->turned = 0;
 		atomic_set(&s->refs, 1);
 	}
 	spin_unlock(&segs->lock);

@@ -168,6 +168,29 @@ TRACE_EVENT(pcache_reclaim,
 		  __entry->ksets, __entry->freed)
 );
 
+/* What was used gets a second turn: @e is copied to @room. */
+TRACE_EVENT(pcache_second_turn,
+	TP_PROTO(const struct pcache *pc, const struct pcache_extent *e,
+		 const struct pcache_room *room),
+	TP_ARGS(pc, e, room),
+	TP_STRUCT__entry(
+		__array(char, name, PCACHE_TRACE_NAME)
+		__field(u64, sector)
+		__field(u32, sectors)
+		__field(u32, from)
+		__field(u32, to)
+	),
+	TP_fast_assign(
+		strscpy(__entry->name, pc->name, PCACHE_TRACE_NAME);
+		__entry->sector = e->sector;
+		__entry->sectors = e->sectors;
+		__entry->from = e->seg;
+		__entry->to = room->seg;
+	),
+	TP_printk("%s %llu + %u segment %u to %u", __entry->name, __entry->sector,
+		  __entry->sectors, __entry->from, __entry->to)
+);
+
 /* Something has failed; @sectors is 0 where that concerns no range. */
 TRACE_EVENT(pcache_failure,
 	TP_PROTO(const struct pcache *pc, const char *why, u64 sector, u32 sectors),

@@ -36,7 +36,8 @@
 
 static struct {
 	struct trace trace;
-	u32 segs, gc_percent, from;
+	u32 segs, gc_percent, from, cutoff_kb;
+	const char *eviction;
 	struct miss_figures now, at_from;
 	u8 *media;
 	u64 media_bytes;
@@ -159,8 +160,10 @@ static void attach(void)
 {
 	char table[200], error[256] = "";
 
-	snprintf(table, sizeof(table), "0 %llu pcache pmem0 vda 2 gc_percent %u",
-		 (unsigned long long)ALIGN(run.trace.end, TRACE_BLOCK_SECTORS), run.gc_percent);
+	snprintf(table, sizeof(table),
+		 "0 %llu pcache pmem0 vda 6 gc_percent %u eviction %s sequential_cutoff_kb %u",
+		 (unsigned long long)ALIGN(run.trace.end, TRACE_BLOCK_SECTORS), run.gc_percent,
+		 run.eviction, run.cutoff_kb);
 	run.md = dm_host_start("cache", table, false, error, sizeof(error));
 	if (!run.md)
 		sim_fail("attaching: %s", error);
@@ -248,9 +251,9 @@ int main(int argc, char **argv)
 	struct trace_spec spec;
 	const char *error;
 
-	if (argc != 11) {
+	if (argc != 13) {
 		fprintf(stderr, "usage: %s TRACE SEED REQUESTS BLOCKS CACHE_BLOCKS THETA WRITE_PERCENT"
-			" SEGS GC_PERCENT FROM\nPrints bytes read, missed, written, stored, and fills."
+			" SEGS GC_PERCENT EVICTION CUTOFF_KB FROM\nPrints bytes read, missed, written, stored, and fills."
 			" Started by misses.\n", argv[0]);
 		return 2;
 	}
@@ -261,7 +264,9 @@ int main(int argc, char **argv)
 	};
 	run.segs = atoi(argv[8]);
 	run.gc_percent = atoi(argv[9]);
-	run.from = atoi(argv[10]);
+	run.eviction = argv[10];
+	run.cutoff_kb = atoi(argv[11]);
+	run.from = atoi(argv[12]);
 	error = trace_make(&spec, &run.trace);
 	if (error) {
 		fprintf(stderr, "%s: %s\n", spec.name, error);

@@ -194,12 +194,16 @@ static void run_variants(const struct trace *t, u32 unit_sectors, const struct s
 		}
 	v = (struct log_variant) { 70, LOG_GRAIN_MERGED, 3, 25, 0 };
 	run_log_model(&v, t, unit_sectors, size, i);
-	v = (struct log_variant) { 90, LOG_GRAIN_MERGED, 1, 25, 0 };
-	run_log_model(&v, t, unit_sectors, size, i);
+}
+
+/* Streams of reads that are cut off. */
+static void run_cutoffs(const struct trace *t, u32 unit_sectors, const struct size *size, u32 i)
+{
+	struct log_variant v = { 70, LOG_GRAIN_MERGED, 1, 25, 0 };
+
 	for (v.cutoff_kb = 256; v.cutoff_kb <= 4096; v.cutoff_kb *= 4) {
 		run_log_model(&(struct log_variant) { .gc_percent = 70, .cutoff_kb = v.cutoff_kb },
 			      t, unit_sectors, size, i);
-		v.gc_percent = 70;
 		run_log_model(&v, t, unit_sectors, size, i);
 	}
 }
@@ -216,10 +220,28 @@ static bool parse_figures(FILE *f, struct miss_figures *figures)
 	return true;
 }
 
-static void exec_engine(const struct trace_spec *spec, const struct size *size, u32 gc_percent,
-			u32 from)
+/* How the engine is told to evict. */
+struct engine_variant {
+	u32 gc_percent;
+	bool clock;
+	u32 cutoff_kb;
+};
+
+static const char *engine_name(const struct engine_variant *v)
 {
-	char path[600], n[9][24];
+	static char name[40];
+	int n = snprintf(name, sizeof(name), "engine %s %u", v->clock ? "clock" : "fifo",
+			 v->gc_percent);
+
+	if (v->cutoff_kb)
+		snprintf(name + n, sizeof(name) - n, " cut %u", v->cutoff_kb);
+	return name;
+}
+
+static void exec_engine(const struct engine_variant *v, const struct trace_spec *spec,
+			const struct size *size, u32 from)
+{
+	char path[600], n[10][24];
 
 	snprintf(path, sizeof(path), "%s/misses-engine-%s", args.dir, size->engine->suffix);
 	snprintf(n[0], sizeof(n[0]), "%llu", (unsigned long long)spec->seed);
@@ -229,18 +251,19 @@ static void exec_engine(const struct trace_spec *spec, const struct size *size, 
 	snprintf(n[4], sizeof(n[4]), "%.6f", spec->theta);
 	snprintf(n[5], sizeof(n[5]), "%u", spec->write_percent);
 	snprintf(n[6], sizeof(n[6]), "%u", size->segs);
-	snprintf(n[7], sizeof(n[7]), "%u", gc_percent);
-	snprintf(n[8], sizeof(n[8]), "%u", from);
-	execl(path, path, spec->name, n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8],
-	      (char *)NULL);
+	snprintf(n[7], sizeof(n[7]), "%u", v->gc_percent);
+	snprintf(n[8], sizeof(n[8]), "%u", v->cutoff_kb);
+	snprintf(n[9], sizeof(n[9]), "%u", from);
+	execl(path, path, spec->name, n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7],
+	      v->clock ? "clock" : "fifo", n[8], n[9], (char *)NULL);
 	perror(path);
 	_exit(1);
 }
 
-static void run_engine(const char *name, const struct trace_spec *spec, const struct trace *t,
-		       const struct size *size, u32 i, u32 gc_percent)
+static void run_engine(const struct engine_variant *v, const struct trace_spec *spec,
+		       const struct trace *t, const struct size *size, u32 i)
 {
-	struct row *row = row_named(name);
+	struct row *row = row_named(engine_name(v));
 	int fds[2], status = 1;
 	bool ok;
 	pid_t child;
@@ -256,7 +279,7 @@ static void run_engine(const char *name, const struct trace_spec *spec, const st
 		dup2(fds[1], STDOUT_FILENO);
 		close(fds[0]);
 		close(fds[1]);
-		exec_engine(spec, size, gc_percent, counted_from(t));
+		exec_engine(v, spec, size, counted_from(t));
 	}
 	close(fds[1]);
 	f = fdopen(fds[0], "r");
@@ -353,8 +376,13 @@ static void run_size(const struct trace_spec *spec, const struct trace *t, u32 u
 {
 	static const struct log_variant variants[] = {
 		{ .gc_percent = 100 }, { .gc_percent = 90 }, { .gc_percent = 70 },
-		{ 70, LOG_GRAIN_MERGED, 1, 25, 0 },
+		{ 90, LOG_GRAIN_MERGED, 1, 25, 0 }, { 70, LOG_GRAIN_MERGED, 1, 25, 0 },
 	};
+	static const struct engine_variant engine[] = {
+		{ 90, false, 0 }, { 70, false, 0 }, { 90, true, 0 }, { 70, true, 0 },
+		{ 70, false, 256 }, { 70, true, 256 },
+	};
+	bool cutoffs = args.variants || args.check;
 
 	for (u32 k = 0; set_model_names[k]; k++)
 		run_set_model(set_model_names[k], t, unit_sectors, size, i);
@@ -362,10 +390,11 @@ static void run_size(const struct trace_spec *spec, const struct trace *t, u32 u
 		run_log_model(&variants[k], t, unit_sectors, size, i);
 	if (args.variants)
 		run_variants(t, unit_sectors, size, i);
-	if (!args.no_engine) {
-		run_engine("engine 70", spec, t, size, i, 70);
-		run_engine("engine 90", spec, t, size, i, 90);
-	}
+	if (cutoffs)
+		run_cutoffs(t, unit_sectors, size, i);
+	for (u32 k = 0; !args.no_engine && k < sizeof(engine) / sizeof(engine[0]); k++)
+		if (cutoffs || !engine[k].cutoff_kb)
+			run_engine(&engine[k], spec, t, size, i);
 }
 
 static u32 unit_sectors_of(const struct trace *t)
@@ -430,22 +459,31 @@ static void compare(const char *model, const char *engine)
 	*(good ? &passed : &failed) += 1;
 }
 
-static void check(void)
+static void check_trace(const char *name)
 {
-	const char *error;
+	const char *error = run_trace(name);
 
-	args.spec.requests = 40000;
-	args.spec.blocks = 16384;
-	args.percent[0] = 20;
-	args.nr_sizes = 1;
-	error = run_trace("zipf");
 	if (error) {
 		printf("FAILED: %s\n", error);
 		failed++;
 		return;
 	}
-	compare("log-fifo 70", "engine 70");
-	compare("log-fifo 90", "engine 90");
+	compare("log-fifo 70", "engine fifo 70");
+	compare("log-fifo 90", "engine fifo 90");
+	compare("log-clock 70 merged 1x25%", "engine clock 70");
+	compare("log-clock 90 merged 1x25%", "engine clock 90");
+	compare("log-fifo 70 cut 256", "engine fifo 70 cut 256");
+	compare("log-clock 70 merged 1x25% cut 256", "engine clock 70 cut 256");
+}
+
+static void check(void)
+{
+	args.spec.requests = 40000;
+	args.spec.blocks = 16384;
+	args.percent[0] = 20;
+	args.nr_sizes = 1;
+	check_trace("zipf");
+	check_trace("scan");
 }
 
 static void run_all(void)
@@ -483,12 +521,12 @@ static void usage(FILE *out)
 	      "  --seed N           of what is generated (1)\n"
 	      "  --theta X          skew of zipf (0.9)\n"
 	      "  --writes PERCENT   of what is generated, where there are some (30)\n"
-	      "  --check            is the engine where the model of a log says? Takes a second\n"
+	      "  --check            is the engine where the model of a log says? Takes some seconds\n"
 	      "\n"
 	      "Rows: lru to s3fifo are models that cache units anywhere; log-fifo P is one of a log\n"
 	      "with gc_percent P; log-clock P GRAIN TxB% gives what was used up to T more turns, B % of\n"
 	      "a segment at most, uses being remembered of each GRAIN; cut K: sequential_cutoff_kb K;\n"
-	      "engine P is the engine.\n", out);
+	      "engine EVICTION P is the engine.\n", out);
 }
 
 static void parse_sizes(char *text)

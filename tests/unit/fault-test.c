@@ -1931,6 +1931,63 @@ static void test_woken_too_late(void)
 	drop_bare(&f, pc);
 }
 
+/* Logs a key with room of its own, as far as that goes. */
+static void log_key(struct pcache *pc, struct pcache_extent *key)
+{
+	struct pcache_room room;
+
+	CHECK(pcache_room_get(pc, key->sectors, &room));
+	CHECK_EQ(room.sectors, key->sectors);
+	key->seg = room.seg;
+	key->off = room.off;
+	CHECK_EQ(pcache_log_extents(pc, pcache_index_shard(pc, key->sector), key, 1,
+				    PCACHE_WAITS_FOR_INDEX, still_right, NULL), 0);
+	pcache_room_put(pc, &room);
+}
+
+/* The open kset is full, and nobody commits: a second turn does not wait for another one. */
+static void test_turn_waits_for_nothing(void)
+{
+	struct pcache_extent key = { .sector = 40, .sectors = 8, .key_sectors = 8, .clean = true };
+	struct pcache_extent other = { .sector = 100, .sectors = 1, .key_sectors = 1, .clean = true };
+	struct fixture f;
+	struct pcache *pc = make_bare(&f, SMALL_SEGS, SMALL_SECTORS);
+	struct pcache_journal *j = &pc->journal;
+	struct pcache_shard *sh = pcache_index_shard(pc, key.sector);
+	void *ksets[64];
+	u32 nr = 0;
+
+	CHECK(!pcache_resume(pc));
+	spin_lock(&j->lock);
+	j->committing = true;
+	spin_unlock(&j->lock);
+	for (log_key(pc, &key); j->open->nr_keys < PCACHE_KSET_KEYS; other.sector += 2)
+		log_key(pc, &other);
+	CHECK(pcache_index_lock(pc, sh, 1));
+	pcache_tree_use(&sh->tree, key.sector);
+	spin_unlock(&sh->lock);
+
+	port_set_alloc_failure(fail_all);
+	while ((ksets[nr] = mempool_alloc(&j->kset_pool, GFP_NOWAIT)))
+		CHECK(++nr < ARRAY_SIZE(ksets));
+	pcache_turn(pc, &key);
+	CHECK_EQ(pcache_stat(pc, PCACHE_STAT_SECOND_CHANCES), 0);
+	while (nr)
+		mempool_free(ksets[--nr], &j->kset_pool);
+	pcache_turn(pc, &key);
+	CHECK_EQ(pcache_stat(pc, PCACHE_STAT_SECOND_CHANCES), 1);
+	port_set_alloc_failure(NULL);
+
+	spin_lock(&sh->lock);
+	CHECK(!pcache_tree_is_clean(&sh->tree, &key));
+	spin_unlock(&sh->lock);
+	spin_lock(&j->lock);
+	j->committing = false;
+	spin_unlock(&j->lock);
+	pcache_suspend(pc);
+	drop_bare(&f, pc);
+}
+
 static const struct test_case cases[] = {
 	{ "write_errors", test_write_errors },
 	{ "held_up_stays_dirty", test_held_up_stays_dirty },
@@ -1965,6 +2022,7 @@ static const struct test_case cases[] = {
 	{ "clean_in_part", test_clean_in_part },
 	{ "written_while_logged_again", test_written_while_logged_again },
 	{ "clean_without_memory", test_clean_without_memory },
+	{ "turn_waits_for_nothing", test_turn_waits_for_nothing },
 	{ "bare", test_bare },
 	{ "epoch_before_end", test_epoch_before_end },
 	{ "bad_data_leaves_reserve", test_bad_data_leaves_reserve },

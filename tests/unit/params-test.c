@@ -71,6 +71,11 @@ static const struct {
 	  "Option gc_percent: 4294967297 is not allowed, expected 0 to 90" },
 	{ "2 writeback_order slow",
 	  "Option writeback_order: slow is not allowed, expected ordered or fast" },
+	{ "2 eviction lru", "Option eviction: lru is not allowed, expected fifo or clock" },
+	{ "2 sequential_cutoff_kb 1048577",
+	  "Option sequential_cutoff_kb: 1048577 is not allowed, expected 0 to 1048576" },
+	{ "2 sequential_cutoff_kb off",
+	  "Option sequential_cutoff_kb: off is not allowed, expected 0 to 1048576" },
 	{ "2 format yes", "Option format: yes is not allowed, expected auto, never or force" },
 	{ "2 backing_id " TEXT63 "f",
 	  "Option backing_id: " TEXT63 "f is not allowed, expected 1 to 63 printable characters without space and backslash" },
@@ -273,28 +278,46 @@ static const struct {
 	const char *options;
 	const char *printed;
 } good_options[] = {
-	{ "", "cache_mode writeback data_crc false gc_percent 70 writeback_order ordered" },
-	{ "0", "cache_mode writeback data_crc false gc_percent 70 writeback_order ordered" },
+	{ "", "cache_mode writeback data_crc false gc_percent 70 writeback_order ordered "
+	  "sequential_cutoff_kb 0 eviction clock" },
+	{ "0", "cache_mode writeback data_crc false gc_percent 70 writeback_order ordered "
+	  "sequential_cutoff_kb 0 eviction clock" },
 	{ "writeback false",
-	  "cache_mode writeback data_crc false gc_percent 70 writeback_order ordered" },
+	  "cache_mode writeback data_crc false gc_percent 70 writeback_order ordered "
+	  "sequential_cutoff_kb 0 eviction clock" },
 	{ "writeback true",
-	  "cache_mode writeback data_crc true gc_percent 70 writeback_order ordered" },
+	  "cache_mode writeback data_crc true gc_percent 70 writeback_order ordered "
+	  "sequential_cutoff_kb 0 eviction clock" },
 	{ "2 data_crc true",
-	  "cache_mode writeback data_crc true gc_percent 70 writeback_order ordered" },
+	  "cache_mode writeback data_crc true gc_percent 70 writeback_order ordered "
+	  "sequential_cutoff_kb 0 eviction clock" },
 	{ "writethrough true",
-	  "cache_mode writethrough data_crc true gc_percent 70 writeback_order ordered" },
+	  "cache_mode writethrough data_crc true gc_percent 70 writeback_order ordered "
+	  "sequential_cutoff_kb 0 eviction clock" },
 	{ "2 cache_mode writearound",
-	  "cache_mode writearound data_crc false gc_percent 70 writeback_order ordered" },
+	  "cache_mode writearound data_crc false gc_percent 70 writeback_order ordered "
+	  "sequential_cutoff_kb 0 eviction clock" },
 	{ "2 cache_mode writeonly",
-	  "cache_mode writeonly data_crc false gc_percent 70 writeback_order ordered" },
+	  "cache_mode writeonly data_crc false gc_percent 70 writeback_order ordered "
+	  "sequential_cutoff_kb 0 eviction clock" },
 	{ "2 gc_percent 0",
-	  "cache_mode writeback data_crc false gc_percent 0 writeback_order ordered" },
+	  "cache_mode writeback data_crc false gc_percent 0 writeback_order ordered "
+	  "sequential_cutoff_kb 0 eviction clock" },
 	{ "4 gc_percent 90 writeback_order fast",
-	  "cache_mode writeback data_crc false gc_percent 90 writeback_order fast" },
+	  "cache_mode writeback data_crc false gc_percent 90 writeback_order fast "
+	  "sequential_cutoff_kb 0 eviction clock" },
+	{ "4 eviction fifo sequential_cutoff_kb 1048576",
+	  "cache_mode writeback data_crc false gc_percent 70 writeback_order ordered "
+	  "sequential_cutoff_kb 1048576 eviction fifo" },
+	{ "4 eviction clock sequential_cutoff_kb 1",
+	  "cache_mode writeback data_crc false gc_percent 70 writeback_order ordered "
+	  "sequential_cutoff_kb 1 eviction clock" },
 	{ "2 format force",
-	  "cache_mode writeback data_crc false gc_percent 70 writeback_order ordered" },
+	  "cache_mode writeback data_crc false gc_percent 70 writeback_order ordered "
+	  "sequential_cutoff_kb 0 eviction clock" },
 	{ "12 backing_id " TEXT63 " format auto writeback_order ordered gc_percent 7 data_crc true cache_mode writeback",
-	  "cache_mode writeback data_crc true gc_percent 7 writeback_order ordered backing_id " TEXT63 },
+	  "cache_mode writeback data_crc true gc_percent 7 writeback_order ordered "
+	  "sequential_cutoff_kb 0 eviction clock backing_id " TEXT63 },
 };
 
 static void test_good_options(void)
@@ -340,10 +363,15 @@ static void test_options_stay(void)
 	CHECK_EQ(message(&f, "gc_percent 44"), 0);
 	CHECK_EQ(status(&f).gc_percent, 44);
 	CHECK(strstr(table_line(&f), "gc_percent 44"));
+	CHECK_EQ(message(&f, "eviction fifo"), 0);
+	CHECK_EQ(message(&f, "sequential_cutoff_kb 64"), 0);
+	CHECK(strstr(table_line(&f), " sequential_cutoff_kb 64 eviction fifo"));
 	CHECK_EQ(status(&f).cache_flags >> 6, 44);
 	detach(&f);
 	attach(&f, "");
 	CHECK_EQ(status(&f).gc_percent, 44);
+	/* These are nowhere but in the table. */
+	CHECK(strstr(table_line(&f), " sequential_cutoff_kb 0 eviction clock"));
 	detach(&f);
 	attach(&f, "2 gc_percent 55");
 	CHECK_EQ(status(&f).gc_percent, 55);
@@ -693,13 +721,13 @@ static void test_ima(void)
 
 	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
 	attach(&f, "");
-	check_ima(&f, "read_only=n,cache_mode=writeback,data_crc=false,gc_percent=70,writeback_order=ordered");
+	check_ima(&f, "read_only=n,cache_mode=writeback,data_crc=false,gc_percent=70,writeback_order=ordered,sequential_cutoff_kb=0,eviction=clock");
 	detach(&f);
-	attach(&f, "8 format never backing_id a,b;c=d gc_percent 5 writeback_order fast");
-	check_ima(&f, "read_only=n,cache_mode=writeback,data_crc=false,gc_percent=5,writeback_order=fast,format=never,backing_id=a\\,b\\;c\\=d");
+	attach(&f, "12 format never backing_id a,b;c=d gc_percent 5 writeback_order fast eviction fifo sequential_cutoff_kb 4096");
+	check_ima(&f, "read_only=n,cache_mode=writeback,data_crc=false,gc_percent=5,writeback_order=fast,sequential_cutoff_kb=4096,eviction=fifo,format=never,backing_id=a\\,b\\;c\\=d");
 	detach(&f);
 	host_attach_ro(&f.h, "");
-	check_ima(&f, "read_only=y,cache_mode=writeback,data_crc=false,gc_percent=5,writeback_order=ordered");
+	check_ima(&f, "read_only=y,cache_mode=writeback,data_crc=false,gc_percent=5,writeback_order=ordered,sequential_cutoff_kb=0,eviction=clock");
 	detach(&f);
 	fixture_close(&f);
 }
@@ -720,6 +748,11 @@ static const struct {
 	  "message: data_crc is not an option that can be changed at run time" },
 	{ "format force", -EINVAL,
 	  "message: format is not an option that can be changed at run time" },
+	{ "eviction lru", -EINVAL, "message: eviction lru is not allowed, expected fifo or clock" },
+	{ "eviction fifo", 0, NULL },
+	{ "sequential_cutoff_kb 1048577", -EINVAL,
+	  "message: sequential_cutoff_kb 1048577 is not allowed, expected 0 to 1048576" },
+	{ "sequential_cutoff_kb 64", 0, NULL },
 	{ "cache_mode writearound", 0, "cache_mode is writearound" },
 	{ "cache_mode back", -EINVAL,
 	  "message: cache_mode back is not allowed, expected writeback, writethrough, writearound or writeonly" },
@@ -754,6 +787,7 @@ static void test_messages(void)
 		      messages[i].text, messages[i].logged);
 	}
 	CHECK_EQ(status(&f).gc_percent, 90);
+	CHECK(strstr(table_line(&f), " sequential_cutoff_kb 64 eviction fifo"));
 	check_all(&f);
 
 	CHECK(!dm_host_suspend(f.h.md, false));

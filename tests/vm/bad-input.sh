@@ -62,7 +62,7 @@ bad_table "Expected 4 words of options" $PMEM $DISK 4 data_crc true
 bad_table "Expected 1 words of options" $PMEM $DISK 1 data_crc
 bad_table "Expected 4294967295 words of options" $PMEM $DISK 4294967295 data_crc true
 bad_table "Unknown option speed" $PMEM $DISK 2 speed high
-bad_table "Unknown option eviction" $PMEM $DISK 2 eviction clock
+bad_table "Unknown option evict" $PMEM $DISK 2 evict clock
 bad_table "Option data_crc is given twice" $PMEM $DISK 4 data_crc true data_crc true
 bad_table "Option gc_percent: 91 is not allowed, expected 0 to 90" \
 	$PMEM $DISK 2 gc_percent 91
@@ -70,6 +70,10 @@ bad_table "Option gc_percent: -1 is not allowed" $PMEM $DISK 2 gc_percent -1
 bad_table "Option gc_percent: 7x is not allowed" $PMEM $DISK 2 gc_percent 7x
 bad_table "Option writeback_order: none is not allowed, expected ordered or fast" \
 	$PMEM $DISK 2 writeback_order none
+bad_table "Option sequential_cutoff_kb: 1048577 is not allowed, expected 0 to 1048576" \
+	$PMEM $DISK 2 sequential_cutoff_kb 1048577
+bad_table "Option eviction: lru is not allowed, expected fifo or clock" \
+	$PMEM $DISK 2 eviction lru
 bad_table "Option format: yes is not allowed, expected auto, never or force" \
 	$PMEM $DISK 2 format yes
 bad_table "Option backing_id:" $PMEM $DISK 2 backing_id \

@@ -10,6 +10,8 @@
 MIB=32
 REFERENCE=/tmp/reference
 SEED=1
+# The end of a table line without these options.
+EVICTION="sequential_cutoff_kb 0 eviction clock"
 
 # random_writes COUNT: the same to the device and to the reference.
 random_writes() {
@@ -33,7 +35,7 @@ test_table() {
 	say "the example line of the documentation"
 	dmsetup create fast --table "0 $(blockdev --getsz $DISK) pcache $PMEM $DISK writeback true"
 	equal "table" "$(table_words)" \
-		"8 cache_mode writeback data_crc true gc_percent 70 writeback_order ordered"
+		"12 cache_mode writeback data_crc true gc_percent 70 writeback_order ordered $EVICTION"
 	for word in "sb_flags 0" "seg_total 31" "cache_segs 31" "gc_percent 70" \
 		"cache_flags 1183" "cache_mode writeback" "access rw" "check -" \
 		"dirty_sectors 0" "cached_sectors 0" "crc_errors 0"; do
@@ -50,10 +52,12 @@ test_table() {
 	remove_cache
 
 	say "the counted form, all options"
-	create_cache 12 cache_mode writeback data_crc false gc_percent 40 \
-		writeback_order fast format force backing_id disk-7
+	create_cache 16 cache_mode writeback data_crc false gc_percent 40 \
+		writeback_order fast sequential_cutoff_kb 64 eviction fifo format force \
+		backing_id disk-7
 	equal "table" "$(table_words)" \
-		"10 cache_mode writeback data_crc false gc_percent 40 writeback_order fast backing_id disk-7"
+		"14 cache_mode writeback data_crc false gc_percent 40 writeback_order fast \
+sequential_cutoff_kb 64 eviction fifo backing_id disk-7"
 	line=$(dmsetup table $NAME)
 	remove_cache
 	dmsetup create $NAME --table "$line"
@@ -62,7 +66,7 @@ test_table() {
 	say "what no option says, the medium knows"
 	create_cache
 	equal "table" "$(table_words)" \
-		"8 cache_mode writeback data_crc false gc_percent 40 writeback_order ordered"
+		"12 cache_mode writeback data_crc false gc_percent 40 writeback_order ordered $EVICTION"
 	remove_cache
 }
 

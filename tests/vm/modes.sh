@@ -348,7 +348,7 @@ test_trace() {
 	local at=$((MIB * 16 + 300)) first number='[0-9]+' job
 	local range="$number \+ $number" ksets="ksets $number to $number"
 	say "tracepoints"
-	equal "events" "$(grep -c ^dm_pcache: $TRACING/available_events)" 7
+	equal "events" "$(grep -c ^dm_pcache: $TRACING/available_events)" 8
 	echo >$TRACING/trace
 	echo 1 >$TRACING/events/dm_pcache/enable
 	echo 1 >$TRACING/tracing_on
@@ -419,7 +419,8 @@ test_ima() {
 	mount -t securityfs none /sys/kernel/security
 	text="target_name=pcache,target_version=1.0.0,cache_device=$(device_number $PMEM),"
 	text+="backing_device=$(device_number $DISK),read_only=n,cache_mode=writethrough,"
-	text+="data_crc=false,gc_percent=0,writeback_order=fast,backing_id=a\\,b\\;c\\=d;"
+	text+="data_crc=false,gc_percent=0,writeback_order=fast,"
+	text+="sequential_cutoff_kb=0,eviction=clock,backing_id=a\\,b\\;c\\=d;"
 	[[ $(measured dm_table_load) == *"$text"* ]] ||
 		fail "not measured: $text; but $(measured dm_table_load | tail -n 2)"
 	remove_cache
