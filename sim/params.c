@@ -151,6 +151,8 @@ void sim_params_draw(struct sim_params *p, u64 seed)
 	DRAW(fast, 0, 0, 1);
 	DRAW(gc_percent, 70, 70, 0, 30, 90);
 	DRAW(gc_kept, 0, 1);
+	DRAW(clock, 0, 1, 1, 1);
+	DRAW(cutoff_kb, 0, 0, 0, 1, 4);
 	SELDOM(cut_early, 3, 500);
 	SELDOM(end_clean, 3, 600);
 	DRAW(pmem_cut, PMEM_CUTS, PMEM_CUTS, PMEM_CUT_WORDS, PMEM_CUT_NONE, PMEM_CUT_ALL);

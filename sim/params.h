@@ -37,6 +37,8 @@
 	X(fast, 0, "writeback_order fast")				\
 	X(gc_percent, 70, "gc_percent")					\
 	X(gc_kept, 0, "the table seldom names gc_percent, the medium keeps it")	\
+	X(clock, 0, "eviction clock; 0: fifo")				\
+	X(cutoff_kb, 0, "sequential_cutoff_kb")				\
 	X(messages, 0, "of 1024 pauses have a message")			\
 	X(suspends, 0, "of 1024 pauses have a suspend")			\
 	X(detaches, 0, "of 1024 pauses have a detach and an attach")	\

@@ -120,6 +120,7 @@ static bool run_session(enum kind kind, bool clean, u64 cut_after, enum sim_end 
 		sd.gc_percent = gc_percent;
 	sd.stats->sessions++;
 	sd.stats->ops += s.ops;
+	sd.stats->second_turns += s.second_turns;
 	if (!ok) {
 		snprintf(sd.error, sizeof(sd.error), "session %u: %s", sd.nr_sessions,
 			 session_error());

@@ -12,6 +12,8 @@ struct seed_stats {
 	u64 ops;
 	u64 cuts;
 	u64 images;
+	u64 second_turns;
+	u64 turned;		/* seeds that had some */
 	u64 failures;
 };
 

@@ -102,6 +102,7 @@ static struct {
 	bool looked;
 	bool known[DISK_MAX_SECTORS];	/* of what was looked at */
 	bool gone;
+	u64 second_turns;	/* of the status, when it was last looked at */
 	char table[300];	/* as it was printed, for the next attach; empty: our own */
 	struct task_struct *attacher;	/* while it resumes */
 	bool others;		/* another task has passed a moment since */
@@ -222,8 +223,8 @@ static void check_gc_percent(u32 percent)
 static void table_line(char *line, size_t bytes, bool force)
 {
 	const struct sim_params *p = params();
-	bool mode = has_modes() && below(4);
-	char gc[30] = "";
+	bool mode = has_modes() && below(4), fifo = !p->clock, cutoff = p->cutoff_kb;
+	char gc[30] = "", evict[60] = "";
 
 	if (!run.s->gc_percent) {
 		snprintf(gc, sizeof(gc), " gc_percent %u", p->gc_percent);
@@ -233,10 +234,13 @@ static void table_line(char *line, size_t bytes, bool force)
 		begin_gc_percent(percent);
 		snprintf(gc, sizeof(gc), " gc_percent %u", percent);
 	}
-	snprintf(line, bytes, "0 %llu pcache pmem0 vda %u data_crc %s writeback_order %s%s%s%s%s",
+	if (cutoff)
+		snprintf(evict, sizeof(evict), " sequential_cutoff_kb %u", p->cutoff_kb);
+	strcat(evict, fifo ? " eviction fifo" : "");
+	snprintf(line, bytes, "0 %llu pcache pmem0 vda %u data_crc %s writeback_order %s%s%s%s%s%s",
 		 (unsigned long long)session_first_sector(p) + p->sectors,
-		 4 + (gc[0] ? 2 : 0) + (force ? 2 : 0) + (mode ? 2 : 0), p->data_crc ? "true" : "false",
-		 p->fast ? "fast" : "ordered", gc,
+		 4 + 2 * (!!gc[0] + force + mode + fifo + cutoff), p->data_crc ? "true" : "false",
+		 p->fast ? "fast" : "ordered", gc, evict,
 		 mode ? " cache_mode " : "", mode ? mode_names[p->mode & 3] : "",
 		 force ? " format force" : "");
 }
@@ -483,6 +487,7 @@ static void detach(void)
 	if (!media_errors())
 		flush_ended(begin);
 	run.cleaner = run.cleaned = run.through = false;
+	run.second_turns = 0;
 }
 
 static void table_of(char *line, size_t bytes)
@@ -968,12 +973,22 @@ static void send_gc_percent(u32 percent)
 		end_gc_percent(percent);
 }
 
+static void send_eviction(void)
+{
+	char text[40];
+
+	if (below(2))
+		snprintf(text, sizeof(text), "sequential_cutoff_kb %llu", below(10));
+	else
+		snprintf(text, sizeof(text), "eviction %s", below(4) ? "clock" : "fifo");
+	send(text);
+}
+
 static void send_some(void)
 {
-
 	/* What waits for the disk needs one that works. */
 	set_disk_errors(params()->read_errors, 0, 0);
-	switch (below(run.gone ? 4 : 7)) {
+	switch (below(run.gone ? 5 : 8)) {
 	case 0:
 		send_gc_percent(below(91));
 		break;
@@ -987,9 +1002,12 @@ static void send_some(void)
 		check_status(&(const bool){ true });
 		break;
 	case 4:
-		send("flush_on_suspend");
+		send_eviction();
 		break;
 	case 5:
+		send("flush_on_suspend");
+		break;
+	case 6:
 		run.cleaner_asked = true;
 		send("cleaner");
 		break;
@@ -1100,6 +1118,24 @@ static void heal_disk(void)
 	note_disk(false);
 }
 
+/* Of the status line's words; doc/dm-pcache.rst has them. */
+#define SECOND_CHANCES_WORD	30
+
+/* What has had one since this was last asked; "clear_stats" may have come between. */
+static void note_second_turns(void)
+{
+	char text[1000], *word = text;
+	u64 turns;
+
+	dm_host_status(run.md, STATUSTYPE_INFO, 0, text, sizeof(text));
+	/* "0 LENGTH pcache " comes first. */
+	for (u32 i = 0; i < 2 + SECOND_CHANCES_WORD; i++)
+		word = strchr(word, ' ') + 1;
+	turns = strtoull(word, NULL, 10);
+	run.s->second_turns += turns - (turns < run.second_turns ? 0 : run.second_turns);
+	run.second_turns = turns;
+}
+
 static bool work_once(void)
 {
 	const struct sim_params *p = params();
@@ -1125,6 +1161,7 @@ static bool work_once(void)
 	}
 	join_submitters();
 	note_mode();
+	note_second_turns();
 	set_disk_errors(p->read_errors, p->write_errors, p->flush_errors);
 	if (chance(p->gone))
 		break_disk();
@@ -1415,6 +1452,7 @@ bool session_run(struct session *s, const struct sim_config *config, enum sim_en
 	run.log_bytes = 0;
 	s->refused = false;
 	s->ops = 0;
+	s->second_turns = 0;
 	sim_seed(&run.random, s->seed);
 	run.failed = disk_model_failed();
 	sim_set_idle(s->script ? NULL : check_stalls);

@@ -34,7 +34,7 @@ struct kept_value {
  * @script: operations, a letter each, instead of what the mixture says; NULL: none
  * @refused: the engine would not attach it, as it may where there are media errors
  * @ops: requests that have ended
- * @sectors_read: by requests
+ * @second_turns: of clean data; those that come after the last pause are not seen
  * @trace: each request and each line of the log is printed
  */
 struct session {
@@ -52,6 +52,7 @@ struct session {
 	void (*before_format)(void);
 	bool refused;
 	u64 ops;
+	u64 second_turns;
 	bool trace;
 };
 

@@ -220,6 +220,7 @@ static void work(void)
 			break;
 		if (!run_one(args.seed + n, &stats))
 			__atomic_store_n(&shared->stop, 1, __ATOMIC_RELAXED);
+		stats.turned = stats.second_turns > 0;
 		add_stats(&stats);
 	}
 }
@@ -294,10 +295,11 @@ static int run_all(void)
 		died = wait_for(args.jobs, since);
 	}
 	printf("%s%llu requests, %llu sessions, %llu power cuts, %llu distinct crash images, "
-	       "%llu seeds, %.0f seeds/s of CPU, %llu failures\n",
+	       "%llu second turns in %llu seeds, %llu seeds, %.0f seeds/s of CPU, %llu failures\n",
 	       args.quiet || !isatty(1) ? "" : "\n", (unsigned long long)s->ops,
 	       (unsigned long long)s->sessions, (unsigned long long)s->cuts,
-	       (unsigned long long)s->images, (unsigned long long)s->seeds,
+	       (unsigned long long)s->images, (unsigned long long)s->second_turns,
+	       (unsigned long long)s->turned, (unsigned long long)s->seeds,
 	       s->seeds / cpu_seconds(), (unsigned long long)s->failures + died);
 	return s->failures + died ? 1 : 0;
 }
