@@ -294,6 +294,30 @@ static unsigned int lcm_not_zero(unsigned int a, unsigned int b)
 	return a && b ? a / gcd(a, b) * b : a ?: b;
 }
 
+/* Where the first whole granule of @b begins, seen from @start. */
+static unsigned int discard_alignment_at(const struct queue_limits *b,
+					 sector_t start)
+{
+	unsigned int granularity = b->discard_granularity;
+	unsigned int off = (start << SECTOR_SHIFT) % granularity;
+
+	return (granularity + b->discard_alignment - off) % granularity;
+}
+
+static void stack_discard(struct queue_limits *t, const struct queue_limits *b,
+			  sector_t start)
+{
+	t->max_discard_sectors = min_not_zero(t->max_discard_sectors,
+					      b->max_discard_sectors);
+	t->max_hw_discard_sectors = min_not_zero(t->max_hw_discard_sectors,
+						 b->max_hw_discard_sectors);
+	t->discard_granularity = max(t->discard_granularity,
+				     b->discard_granularity);
+	t->discard_alignment = lcm_not_zero(t->discard_alignment,
+					    discard_alignment_at(b, start)) %
+			       t->discard_granularity;
+}
+
 /* Makes @t fit for what stands on @b, too; -1 when nothing can. */
 int blk_stack_limits(struct queue_limits *t, struct queue_limits *b,
 		     sector_t start)
@@ -313,12 +337,8 @@ int blk_stack_limits(struct queue_limits *t, struct queue_limits *b,
 	t->chunk_sectors = min_not_zero(t->chunk_sectors, b->chunk_sectors);
 	t->max_write_zeroes_sectors = min(t->max_write_zeroes_sectors,
 					  b->max_write_zeroes_sectors);
-	t->max_hw_discard_sectors = min_not_zero(t->max_hw_discard_sectors,
-						 b->max_hw_discard_sectors);
-	t->max_discard_sectors = min_not_zero(t->max_discard_sectors,
-					      b->max_discard_sectors);
-	t->discard_granularity = max(t->discard_granularity,
-				     b->discard_granularity);
+	if (b->discard_granularity)
+		stack_discard(t, b, start);
 	t->logical_block_size = max(t->logical_block_size,
 				    b->logical_block_size);
 	t->physical_block_size = max(t->physical_block_size,

@@ -420,6 +420,21 @@ static int area_is_bad(struct dm_target *ti, struct dm_dev *dev,
 	return 0;
 }
 
+static int takes_no_discard(struct dm_target *ti, struct dm_dev *dev,
+			    sector_t start, sector_t len, void *data)
+{
+	return !bdev_max_discard_sectors(dev->bdev);
+}
+
+static bool supports_discards(struct dm_target *ti)
+{
+	if (!ti->num_discard_bios)
+		return false;
+	return ti->discards_supported ||
+	       (ti->type->iterate_devices &&
+		!ti->type->iterate_devices(ti, takes_no_discard, NULL));
+}
+
 static int target_limits(struct dm_target *ti, struct queue_limits *limits)
 {
 	struct target_type *tt = ti->type;
@@ -434,8 +449,11 @@ static int target_limits(struct dm_target *ti, struct queue_limits *limits)
 	if (!(tt->features & DM_TARGET_NOWAIT))
 		limits->features &= ~BLK_FEAT_NOWAIT;
 	limits->features &= ~BLK_FEAT_POLL;
-	if (!ti->num_discard_bios)
+	if (!supports_discards(ti)) {
 		limits->max_hw_discard_sectors = 0;
+		limits->discard_granularity = 0;
+		limits->discard_alignment = 0;
+	}
 	if (!ti->num_write_zeroes_bios)
 		limits->max_write_zeroes_sectors = 0;
 	if (!ti->num_secure_erase_bios)
@@ -450,6 +468,7 @@ static int target_limits(struct dm_target *ti, struct queue_limits *limits)
 int dm_table_limits(struct dm_table *t, struct queue_limits *limits)
 {
 	struct queue_limits one;
+	bool no_discard = false;
 	u32 flush = 0;
 
 	blk_set_stacking_limits(limits);
@@ -458,6 +477,7 @@ int dm_table_limits(struct dm_table *t, struct queue_limits *limits)
 
 		if (target_limits(ti, &one))
 			return -EINVAL;
+		no_discard |= !one.max_hw_discard_sectors;
 		flush |= one.features & (BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA);
 		if (blk_stack_limits(limits, &one, ti->begin) ||
 		    (ti->len << SECTOR_SHIFT) &
@@ -466,6 +486,11 @@ int dm_table_limits(struct dm_table *t, struct queue_limits *limits)
 			      t->md->number, limits->logical_block_size);
 			return -EINVAL;
 		}
+	}
+	if (no_discard) {
+		limits->max_hw_discard_sectors = 0;
+		limits->discard_granularity = 0;
+		limits->discard_alignment = 0;
 	}
 	limits->max_discard_sectors = min(limits->max_hw_discard_sectors,
 					  limits->max_user_discard_sectors);

@@ -352,8 +352,18 @@ static unsigned int part_length(struct dm_target *ti, struct bio *bio)
 	sector_t offset = dm_target_offset(ti, bio->bi_iter.bi_sector);
 	sector_t len = min((sector_t)bio_sectors(bio), ti->len - offset);
 
-	if (!ti->max_io_len ||
-	    (bio_op(bio) == REQ_OP_DISCARD && !ti->max_discard_granularity))
+	switch (bio_op(bio)) {
+	case REQ_OP_DISCARD:
+		if (!ti->max_discard_granularity)
+			return len;
+		break;
+	case REQ_OP_SECURE_ERASE:
+	case REQ_OP_WRITE_ZEROES:
+		return len;
+	default:
+		break;
+	}
+	if (!ti->max_io_len)
 		return len;
 	return min(len, ti->max_io_len - offset % ti->max_io_len);
 }

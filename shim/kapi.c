@@ -5,6 +5,7 @@
 
 #include <linux/kernel.h>
 #include <linux/ktime.h>
+#include <linux/mm.h>
 #include <linux/random.h>
 #include <linux/ratelimit.h>
 #include <linux/sched.h>
@@ -16,6 +17,7 @@
 
 int shim_fence_word;
 unsigned int nr_cpu_ids = 4;
+const unsigned char shim_zero_page[PAGE_SIZE] __aligned(PAGE_SIZE);
 
 static struct port_lock log_lock;
 static shim_log_fn log_fn;

@@ -1942,6 +1942,7 @@ static int mirror_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ti->private = m;
 	ti->num_flush_bios = 1;
 	ti->num_discard_bios = 1;
+	ti->num_write_zeroes_bios = 1;
 	ti->per_io_data_size = PER_BIO;
 	last_mirror = m;
 	return 0;
@@ -2122,8 +2123,11 @@ TEST(dm_split)
 	CHECK_STR(take_log(), "r990+2 r992+8 ");
 	last_mirror = dm_host_target(r.md, 1)->private;
 	CHECK_STR(take_log(), "r0+32 r32+8 ");
+	/* As large as they are, whatever the target wants of reads and writes. */
 	CHECK_EQ(dm_host_rw(r.bdev, REQ_OP_DISCARD, 1000, NULL, 100), 0);
 	CHECK_STR(take_log(), "w0+100 ");
+	CHECK_EQ(dm_host_rw(r.bdev, REQ_OP_WRITE_ZEROES, 1005, NULL, 100), 0);
+	CHECK_STR(take_log(), "w5+100 ");
 	rig_down(&r);
 }
 
@@ -2369,6 +2373,35 @@ TEST(dm_limits)
 	capture_log();
 	CHECK_EQ(dm_host_rw(r.bdev, REQ_OP_READ, 1, r.back, 8), -EIO);
 	CHECK(logged("not aligned"));
+	rig_down(&r);
+	dm_host_remove_bdev(big);
+	port_bdev_close(big);
+}
+
+TEST(dm_discard_limits)
+{
+	struct block_device *big = open_disk("big", 8 << 20, 0);
+	struct queue_limits *lim = &big->queue.limits;
+	struct rig r;
+
+	lim->max_hw_discard_sectors = lim->max_discard_sectors = 512;
+	lim->discard_granularity = 8192;
+	lim->discard_alignment = 4096;
+	CHECK_EQ(dm_host_add_bdev(big), 0);
+	rig_up(&r, "0 1000 mirror big 0");
+	CHECK_EQ(bdev_max_discard_sectors(r.bdev), 512);
+	CHECK_EQ(bdev_discard_granularity(r.bdev), 8192);
+	CHECK_EQ(r.bdev->queue.limits.discard_alignment, 4096);
+	/* One below that takes none is enough. */
+	lim->max_hw_discard_sectors = lim->max_discard_sectors = 0;
+	lim->discard_granularity = 0;
+	CHECK_EQ(dm_host_load(r.md, "0 1000 mirror disk 0\n1000 1000 mirror big 0", false, NULL,
+			      0), 0);
+	CHECK_EQ(dm_host_resume(r.md), 0);
+	CHECK_EQ(bdev_max_discard_sectors(r.bdev), 0);
+	CHECK_EQ(bdev_discard_granularity(r.bdev), 0);
+	CHECK_EQ(dm_host_rw(r.bdev, REQ_OP_DISCARD, 0, NULL, 8), -EOPNOTSUPP);
+	last_mirror = dm_host_target(r.md, 0)->private;
 	rig_down(&r);
 	dm_host_remove_bdev(big);
 	port_bdev_close(big);

@@ -21,6 +21,9 @@
 #define nth_page(page, n) ((page) + (n))
 #define virt_addr_valid(addr) ((addr) != NULL && !is_vmalloc_addr(addr))
 #define get_order(size) shim_get_order(size)
+#define ZERO_PAGE(addr) virt_to_page(shim_zero_page)
+
+extern const unsigned char shim_zero_page[PAGE_SIZE];
 
 static inline int shim_get_order(unsigned long size)
 {
