@@ -372,6 +372,9 @@ void pcache_suspend(struct pcache *pc)
 		pcache_warn(pc, "flush on suspend: not all could be written back");
 	clean = pass_stale_keys(pc);
 	pcache_writeback_stop(pc);
+	/* The next attach knows nothing of discards. */
+	if (!pcache_discards_durable(pc) && pcache_flush_backing(pc))
+		pcache_warn(pc, "the backing device has not made discards durable");
 	pcache_segs_free_dead(pc);
 	if (pcache_journal_stop(pc))
 		clean = false;

@@ -17,11 +17,13 @@
  * The log covers what the index has. What the index has forgotten while its key still
  * is in the log (pcache_tree.forgot), and what reclaim passes at the moment
  * (pcache_reclaim.passing), counts as covered too.
+ *
+ * Discards that are passed down (discard.c) are on the same list.
  */
 #include "pcache.h"
 
 /**
- * pcache_direct_in_way() - Is a write around the cache under way in a range?
+ * pcache_direct_in_way() - Is a write around the cache, or a discard, under way in a range?
  * @sh: shard, locked
  * @sector: first sector
  * @sectors: how many
@@ -40,11 +42,20 @@ bool pcache_direct_in_way(struct pcache_shard *sh, sector_t sector, u32 sectors,
 	return false;
 }
 
-static bool log_covers(struct pcache *pc, struct pcache_shard *sh, sector_t sector, u32 sectors)
+/**
+ * pcache_direct_is_blind() - May the log cover what the index has not?
+ * @pc: cache
+ * @sh: shard, locked
+ */
+bool pcache_direct_is_blind(struct pcache *pc, struct pcache_shard *sh)
 {
 	/* Pairs with the release in reclaim's pass(). */
-	return sh->tree.forgot || smp_load_acquire(&pc->reclaim.passing) ||
-	       !pcache_tree_is_hole(&sh->tree, sector, sectors);
+	return sh->tree.forgot || smp_load_acquire(&pc->reclaim.passing);
+}
+
+static bool log_covers(struct pcache *pc, struct pcache_shard *sh, sector_t sector, u32 sectors)
+{
+	return pcache_direct_is_blind(pc, sh) || !pcache_tree_is_hole(&sh->tree, sector, sectors);
 }
 
 /**
@@ -52,7 +63,7 @@ static bool log_covers(struct pcache *pc, struct pcache_shard *sh, sector_t sect
  * @rq: write of which nothing is in the log yet
  *
  * Not while anything is dirty that was acknowledged: that has to be on the backing
- * device first.
+ * device first. Write zeroes may not: it takes no FUA.
  *
  * Return: 1, and it is on the list; 0, through the cache; -EBUSY, it has to wait for
  * another one.
@@ -66,6 +77,7 @@ int pcache_direct_try(struct pcache_request *rq)
 	int r = 0;
 
 	if (rq->direct || READ_ONCE(pc->mode) != PCACHE_WRITEAROUND ||
+	    bio_op(rq->bio) != REQ_OP_WRITE ||
 	    rq->iter.bi_size != rq->bio->bi_iter.bi_size || !pcache_writeback_settled(pc))
 		return 0;
 	spin_lock(&sh->lock);
@@ -100,7 +112,14 @@ void pcache_direct_end(struct pcache_request *rq)
 		pcache_io_space_freed(pc);
 }
 
-static void written(struct pcache_request *rq, blk_status_t status)
+/**
+ * pcache_direct_ended() - The backing device has ended it; it is gone on with in the work.
+ * @rq: request on the list, and on no other
+ * @status: how it ended
+ *
+ * Context: any.
+ */
+void pcache_direct_ended(struct pcache_request *rq, blk_status_t status)
 {
 	struct pcache_io *io = &rq->pc->io;
 	unsigned long flags;
@@ -118,7 +137,7 @@ static void direct_endio(struct bio *bio)
 	blk_status_t status = bio->bi_status;
 
 	bio_uninit(bio);
-	written(container_of(bio, struct pcache_request, clone), status);
+	pcache_direct_ended(container_of(bio, struct pcache_request, clone), status);
 }
 
 /**
@@ -132,7 +151,7 @@ void pcache_direct_submit(struct pcache_request *rq)
 	struct bio *clone = &rq->clone;
 
 	if (bio_init_clone(rq->pc->backing, clone, rq->bio, GFP_NOIO)) {
-		written(rq, BLK_STS_RESOURCE);
+		pcache_direct_ended(rq, BLK_STS_RESOURCE);
 		return;
 	}
 	clone->bi_opf |= REQ_FUA;
@@ -166,7 +185,10 @@ static void direct_work(struct work_struct *work)
 	spin_unlock_irq(&pc->io.done_lock);
 	list_for_each_entry_safe(rq, next, &done, link) {
 		list_del_init(&rq->link);
-		direct_done(rq);
+		if (bio_op(rq->bio) == REQ_OP_DISCARD)
+			pcache_discard_ended(rq);
+		else
+			direct_done(rq);
 		cond_resched();
 	}
 }

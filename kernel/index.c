@@ -23,7 +23,7 @@
 
 /*
  * A packed extent.
- *	where: sector 63..16, sectors - 1 15..3, used 1, clean 0
+ *	where: sector 63..16, sectors - 1 15..3, discarded 2, used 1, clean 0
  *	place: seg 63..44, off 43..29, key_delta 28..16, key_sectors - 1 15..3
  */
 struct entry {
@@ -33,6 +33,7 @@ struct entry {
 
 #define ENTRY_CLEAN		BIT_ULL(0)
 #define ENTRY_USED		BIT_ULL(1)
+#define ENTRY_DISCARDED		BIT_ULL(2)
 #define LEAF_HEADER_BYTES	(sizeof(struct rb_node) + 2 * sizeof(void *))
 #define LEAF_ROOM_BYTES		(PCACHE_LEAF_BYTES - LEAF_HEADER_BYTES)
 #define LEAF_PLAIN		(LEAF_ROOM_BYTES / sizeof(struct entry))
@@ -58,6 +59,8 @@ static_assert(PCACHE_MAX_SEGS <= 1 << 20);
 
 /* As many insertions as need the two spare leaves of pcache_tree_clean(). */
 #define TREE_CLEAN		10
+/* Extents that are marked as discarded under one hold of a shard's lock. */
+#define DISCARD_STEP		128
 
 /* An extent of a tree: entry @i of @leaf. */
 struct cursor {
@@ -89,6 +92,7 @@ static void leaf_get(const struct pcache_tree *t, const struct pcache_leaf *leaf
 	e->sectors = entry_sectors(en);
 	e->clean = en->where & ENTRY_CLEAN;
 	e->used = en->where & ENTRY_USED;
+	e->discarded = en->where & ENTRY_DISCARDED;
 	e->seg = en->place >> 44;
 	e->off = (en->place >> 29) & 0x7fff;
 	e->key_delta = (en->place >> 16) & 0x1fff;
@@ -102,7 +106,8 @@ static void leaf_set(const struct pcache_tree *t, struct pcache_leaf *leaf, u32 
 	struct entry *en = &leaf->entry[i];
 
 	en->where = (u64)e->sector << 16 | (u64)(e->sectors - 1) << 3 |
-		    (e->clean ? ENTRY_CLEAN : 0) | (e->used ? ENTRY_USED : 0);
+		    (e->discarded ? ENTRY_DISCARDED : 0) | (e->used ? ENTRY_USED : 0) |
+		    (e->clean ? ENTRY_CLEAN : 0);
 	en->place = (u64)e->seg << 44 | (u64)e->off << 29;
 	if (t->crc) {
 		en->place |= (u64)e->key_delta << 16 | (u64)(e->key_sectors - 1) << 3;
@@ -348,6 +353,7 @@ void pcache_tree_init(struct pcache_tree *t, bool crc, mempool_t *pool)
 	t->nr_spares = 0;
 	t->crc = crc;
 	t->forgot = false;
+	t->no_fills = false;
 	t->pool = pool;
 }
 
@@ -360,6 +366,7 @@ void pcache_tree_clear(struct pcache_tree *t)
 	struct rb_node *node;
 
 	t->forgot = false;
+	t->no_fills = false;
 	while ((node = rb_first(&t->root))) {
 		rb_erase(node, &t->root);
 		mempool_free(leaf_of(node), t->pool);
@@ -400,16 +407,36 @@ bool pcache_tree_prepare(struct pcache_tree *t, u32 inserts, gfp_t gfp)
 	return true;
 }
 
+/* What is discarded counts as nothing. */
+static void count_part(const struct pcache_extent *e, u32 sectors, struct pcache_delta *d)
+{
+	if (e->discarded)
+		return;
+	if (e->clean)
+		d->clean += sectors;
+	else
+		d->dirty += sectors;
+}
+
+/* Does a cut with @match take @e out? */
+static bool is_cut(const struct pcache_extent *e, const struct pcache_extent *match)
+{
+	if (!match)
+		return true;
+	return pcache_same_place(e, match) && (e->discarded ? match->discarded : e->clean);
+}
+
 /**
  * pcache_tree_cut() - Take a range out.
  * @t: tree, locked
  * @sector: first sector
  * @sectors: how many
- * @match: only what is clean and lies at the same place as this; NULL: everything
+ * @match: only what is clean, or discarded if this is, and lies at the same place as
+ *	   this; NULL: everything
  * @d: what was taken out is added here
  *
  * Uses up to pcache_tree_need(0) spare leaves. With @match it does without: what
- * would need one is clean, and is taken out as well.
+ * would need one is clean or discarded, and is taken out as well.
  */
 void pcache_tree_cut(struct pcache_tree *t, sector_t sector, u32 sectors,
 		     const struct pcache_extent *match, struct pcache_delta *d)
@@ -426,25 +453,24 @@ void pcache_tree_cut(struct pcache_tree *t, sector_t sector, u32 sectors,
 		leaf_get(t, c.leaf, c.i, &e);
 		if (e.sector >= end)
 			break;
-		if (match && !(e.clean && pcache_same_place(&e, match))) {
+		if (!is_cut(&e, match)) {
 			more = cursor_advance(&c);
 			continue;
 		}
 		lo = max_t(sector_t, e.sector, sector);
 		hi = min_t(sector_t, pcache_extent_end(&e), end);
-		if (e.clean)
-			d->clean += hi - lo;
-		else
-			d->dirty += hi - lo;
+		count_part(&e, hi - lo, d);
 
 		left = pcache_extent_part(&e, e.sector, lo);
 		right = pcache_extent_part(&e, hi, pcache_extent_end(&e));
 		if (left.sectors && right.sectors && match && !t->nr_spares &&
 		    !leaf_takes(t, c.leaf, c.i + 1)) {
-			d->clean += right.sectors;
+			count_part(&e, right.sectors, d);
 			right.sectors = 0;
 			t->forgot = true;
 		}
+		/* A key of the same place may stand further on in the log, dirty. */
+		t->no_fills |= match && e.discarded && t->forgot;
 		if (left.sectors && right.sectors) {
 			leaf_set(t, c.leaf, c.i, &left);
 			leaf_insert(t, c.leaf, c.i + 1, &right);
@@ -471,7 +497,7 @@ static bool mergeable(const struct pcache_tree *t, const struct pcache_extent *a
 		      const struct pcache_extent *b)
 {
 	return !t->crc && pcache_extent_end(a) == b->sector && pcache_same_place(a, b) &&
-	       a->clean == b->clean &&
+	       a->clean == b->clean && a->discarded == b->discarded &&
 	       a->sector / PCACHE_STRETCH_SECTORS == b->sector / PCACHE_STRETCH_SECTORS;
 }
 
@@ -573,7 +599,7 @@ bool pcache_tree_clean(struct pcache_tree *t, const struct pcache_extent *e,
 		if (got.sector >= end)
 			break;
 		hi = min_t(sector_t, pcache_extent_end(&got), end);
-		if (!got.clean && pcache_same_place(&got, e)) {
+		if (!got.clean && !got.discarded && pcache_same_place(&got, e)) {
 			part = pcache_extent_part(&got, max_t(sector_t, got.sector, at), hi);
 			if (part.sectors == got.sectors) {
 				d->dirty += part.sectors;
@@ -587,6 +613,50 @@ bool pcache_tree_clean(struct pcache_tree *t, const struct pcache_extent *e,
 		at = hi;
 	}
 	return true;
+}
+
+/**
+ * pcache_tree_discard() - Mark extents as discarded.
+ * @t: tree, locked
+ * @at: first sector
+ * @end: the sector behind the last one
+ * @max: how many extents at most
+ * @d: sectors that were dirty, and those that were clean, are added here
+ *
+ * Uses up to two spare leaves. Without them what would have to be split stays as it is.
+ *
+ * Return: the sector to go on from; @end when all is done.
+ */
+sector_t pcache_tree_discard(struct pcache_tree *t, sector_t at, sector_t end, u32 max,
+			     struct pcache_delta *d)
+{
+	struct pcache_delta ignored = { };
+	struct pcache_extent part, got;
+	struct cursor c;
+
+	while (max-- && at < end) {
+		sector_t hi;
+
+		if (!seek(t, at, &c))
+			return end;
+		leaf_get(t, c.leaf, c.i, &got);
+		if (got.sector >= end)
+			return end;
+		hi = min_t(sector_t, pcache_extent_end(&got), end);
+		part = pcache_extent_part(&got, max_t(sector_t, got.sector, at), hi);
+		part.discarded = true;
+		at = hi;
+		if (got.discarded)
+			continue;
+		if (t->nr_spares >= pcache_tree_need(1))
+			pcache_tree_insert(t, &part, &ignored);
+		else if (part.sectors == got.sectors)
+			leaf_set(t, c.leaf, c.i, &part);
+		else
+			continue;
+		count_part(&got, part.sectors, d);
+	}
+	return at;
 }
 
 /**
@@ -633,8 +703,14 @@ void pcache_tree_use(struct pcache_tree *t, sector_t sector)
 		c.leaf->entry[c.i].where |= ENTRY_USED;
 }
 
+/* The backing device has it, and somebody may need it. What is discarded is as clean as it was. */
+static bool is_good_copy(const struct pcache_extent *e)
+{
+	return e->clean && !e->discarded;
+}
+
 /**
- * pcache_tree_find_used() - Find what of an extent is still there, clean and used.
+ * pcache_tree_find_used() - Find what of an extent is still there, clean, used, not discarded.
  * @t: tree, locked
  * @e: range and place
  * @from: where in the range to begin; may be its end
@@ -654,7 +730,7 @@ bool pcache_tree_find_used(struct pcache_tree *t, const struct pcache_extent *e,
 		leaf_get(t, c.leaf, c.i, &got);
 		if (got.sector >= end)
 			break;
-		if (!got.clean || !got.used || !pcache_same_place(&got, e))
+		if (!is_good_copy(&got) || !got.used || !pcache_same_place(&got, e))
 			continue;
 		*part = pcache_extent_part(&got, max_t(sector_t, got.sector, from),
 					   min_t(sector_t, pcache_extent_end(&got), end));
@@ -664,7 +740,7 @@ bool pcache_tree_find_used(struct pcache_tree *t, const struct pcache_extent *e,
 }
 
 /**
- * pcache_tree_is_clean() - Is all of an extent at its place, and clean?
+ * pcache_tree_is_clean() - Is all of an extent at its place, clean and not discarded?
  * @t: tree, locked
  * @e: range and place
  */
@@ -674,7 +750,7 @@ bool pcache_tree_is_clean(struct pcache_tree *t, const struct pcache_extent *e)
 	struct pcache_extent now;
 
 	for (; at < end; at = pcache_extent_end(&now))
-		if (!pcache_tree_first(t, at, &now) || now.sector > at || !now.clean ||
+		if (!pcache_tree_first(t, at, &now) || now.sector > at || !is_good_copy(&now) ||
 		    !pcache_same_place(&now, e))
 			return false;
 	return true;
@@ -815,7 +891,8 @@ void pcache_index_insert(struct pcache *pc, struct pcache_shard *sh,
  * pcache_index_drop() - Take out what still lies at an extent's place and is clean.
  * @pc: cache
  * @e: range and place
- * @passed: key_tail is about to pass its keys; otherwise they stay in the log
+ * @passed: key_tail is about to pass its keys; otherwise they stay in the log, and so does
+ *	    what is discarded
  *
  * What is dirty there belongs to a later key: unreadable data is logged again
  * under the same place.
@@ -825,10 +902,12 @@ void pcache_index_insert(struct pcache *pc, struct pcache_shard *sh,
 void pcache_index_drop(struct pcache *pc, const struct pcache_extent *e, bool passed)
 {
 	struct pcache_shard *sh = pcache_index_shard(pc, e->sector);
+	struct pcache_extent match = *e;
 	struct pcache_delta d = { };
 
+	match.discarded = passed;
 	pcache_index_lock(pc, sh, 0);
-	pcache_tree_cut(&sh->tree, e->sector, e->sectors, e, &d);
+	pcache_tree_cut(&sh->tree, e->sector, e->sectors, &match, &d);
 	sh->tree.forgot |= !passed;
 	spin_unlock(&sh->lock);
 	pcache_count(pc, PCACHE_STAT_CACHED_SECTORS, -(s64)d.clean);
@@ -872,4 +951,35 @@ void pcache_index_clean(struct pcache *pc, const struct pcache_extent *e)
 	spin_unlock(&sh->lock);
 	pcache_count(pc, PCACHE_STAT_DIRTY_SECTORS, -(s64)d.dirty);
 	pcache_count(pc, PCACHE_STAT_CACHED_SECTORS, (s64)d.clean - d.dirty);
+}
+
+/**
+ * pcache_index_discard() - Mark what is cached of a range as discarded.
+ * @pc: cache
+ * @sector: first sector
+ * @sectors: how many; in one stretch
+ *
+ * It is not read any more, and leaves the index when key_tail passes its keys. Without
+ * memory for a split some may stay as it is.
+ *
+ * Context: process context, no locks. Return: true when some of it was dirty.
+ */
+bool pcache_index_discard(struct pcache *pc, sector_t sector, u32 sectors)
+{
+	struct pcache_shard *sh = pcache_index_shard(pc, sector);
+	sector_t end = sector + sectors;
+	bool dirty = false;
+
+	while (sector < end) {
+		struct pcache_delta d = { };
+
+		pcache_index_lock(pc, sh, TREE_CLEAN);
+		sector = pcache_tree_discard(&sh->tree, sector, end, DISCARD_STEP, &d);
+		spin_unlock(&sh->lock);
+		pcache_count(pc, PCACHE_STAT_DIRTY_SECTORS, -(s64)d.dirty);
+		pcache_count(pc, PCACHE_STAT_CACHED_SECTORS, -(s64)d.dirty - d.clean);
+		dirty |= d.dirty;
+		cond_resched();
+	}
+	return dirty;
 }

@@ -9,6 +9,8 @@
  * finds that nothing can make room any more, those that wait end with an error; each
  * later one has everything tried again first.
  *
+ * Write zeroes is a write: of zeroes.
+ *
  * A write is done when it is in the index; with FUA, when the commit that has
  * its keys is durable; in write-through, write-around and with cleaner, when
  * write-back has passed that.
@@ -40,9 +42,26 @@ u32 pcache_key_sectors_max(const struct pcache *pc)
 	return pc->data_crc ? PCACHE_CRC_KEY_SECTORS : PCACHE_PLAIN_KEY_SECTORS;
 }
 
+/* Stores @bytes of zeroes for the bio at @iter, which moves on. */
+static void store_zeroes(void *dst, struct bio *bio, struct bvec_iter *iter, u32 bytes)
+{
+	u32 left, n;
+
+	for (left = bytes; left; left -= n) {
+		n = min_t(u32, left, PAGE_SIZE);
+		pmem_store(dst, page_address(ZERO_PAGE(0)), n);
+		dst += n;
+	}
+	bio_advance_iter(bio, iter, bytes);
+}
+
 /* Stores @bytes of the bio at @iter, which moves on. */
 static void store_bio(void *dst, struct bio *bio, struct bvec_iter *iter, u32 bytes)
 {
+	if (bio_op(bio) == REQ_OP_WRITE_ZEROES) {
+		store_zeroes(dst, bio, iter, bytes);
+		return;
+	}
 	while (bytes) {
 		struct bio_vec bv = bio_iter_iovec(bio, *iter);
 		u32 n = min(bytes, bv.bv_len);
@@ -59,6 +78,11 @@ static void store_bio(void *dst, struct bio *bio, struct bvec_iter *iter, u32 by
 /* Copies @bytes of the bio at @iter to memory; @iter moves on. */
 static void copy_from_bio(void *dst, struct bio *bio, struct bvec_iter *iter, u32 bytes)
 {
+	if (bio_op(bio) == REQ_OP_WRITE_ZEROES) {
+		memset(dst, 0, bytes);
+		bio_advance_iter(bio, iter, bytes);
+		return;
+	}
 	while (bytes) {
 		struct bio_vec bv = bio_iter_iovec(bio, *iter);
 		u32 n = min(bytes, bv.bv_len);
@@ -189,7 +213,7 @@ static void committed(struct pcache_waiter *w, int err)
 {
 	struct pcache_request *rq = container_of(w, struct pcache_request, waiter);
 
-	if (err || !waits_for_writeback(rq->pc) || !bio_has_data(rq->bio)) {
+	if (err || !waits_for_writeback(rq->pc) || !bio_sectors(rq->bio)) {
 		end_request(rq, err);
 		return;
 	}
@@ -584,8 +608,8 @@ static void submit_flush(struct pcache_request *rq)
  * pcache_submit() - Take a bio.
  * @pc: cache, running
  * @rq: memory for the request, until the bio ends; the caller's
- * @bio: read, write or empty flush; sectors are those of the backing device;
- *	 lies in one stretch
+ * @bio: read, write, write zeroes, discard or empty flush; sectors are those of the
+ *	 backing device; lies in one stretch
  *
  * The bio is ended by bio_endio(), maybe before this returns.
  *
@@ -603,14 +627,24 @@ void pcache_submit(struct pcache *pc, struct pcache_request *rq, struct bio *bio
 	rq->direct = false;
 	trace_pcache_request_begin(rq);
 
-	if (bio_op(bio) == REQ_OP_READ)
+	switch (bio_op(bio)) {
+	case REQ_OP_READ:
 		pcache_read(rq);
-	else if (bio_op(bio) != REQ_OP_WRITE && bio_op(bio) != REQ_OP_FLUSH)
+		break;
+	case REQ_OP_WRITE:
+	case REQ_OP_WRITE_ZEROES:
+	case REQ_OP_FLUSH:
+		if (bio_sectors(bio))
+			submit_write(rq);
+		else
+			submit_flush(rq);
+		break;
+	case REQ_OP_DISCARD:
+		pcache_discard(rq);
+		break;
+	default:
 		pcache_request_put(rq, BLK_STS_NOTSUPP);
-	else if (bio_has_data(bio))
-		submit_write(rq);
-	else
-		submit_flush(rq);
+	}
 }
 
 /**

@@ -47,7 +47,16 @@ static void open_kset(struct pcache_journal *j, struct pcache_kset *ks, bool epo
 	ks->nr_keys = 0;
 	ks->epoch = epoch;
 	ks->seq = j->next_seq++;
+	j->marks += epoch;
 	j->open = ks;
+}
+
+/* The open kset is the first of an epoch. */
+static void mark_open(struct pcache_journal *j)
+{
+	lockdep_assert_held(&j->lock);
+	j->marks += !j->open->epoch;
+	j->open->epoch = true;
 }
 
 /* Seals the open kset, which has keys, and opens @spare. */
@@ -179,6 +188,14 @@ static int commit_kset(struct pcache *pc, struct pcache_kset *ks)
 	return 0;
 }
 
+/* Behind the publication of its kset: until then that counts as one of a later epoch. */
+static void forget_mark(struct pcache_journal *j)
+{
+	spin_lock(&j->lock);
+	j->marks--;
+	spin_unlock(&j->lock);
+}
+
 static int commit_ksets(struct pcache *pc, struct list_head *ksets)
 {
 	struct pcache_kset *ks;
@@ -187,6 +204,8 @@ static int commit_ksets(struct pcache *pc, struct list_head *ksets)
 	list_for_each_entry(ks, ksets, link) {
 		if (!r)
 			r = commit_kset(pc, ks);
+		if (!r && ks->epoch)
+			forget_mark(&pc->journal);
 		if (r == -ENOSPC)
 			pcache_set_state(pc, PCACHE_FAIL, "no segment is left for the log");
 	}
@@ -244,7 +263,7 @@ static bool commit_round(struct pcache *pc)
 			seal(j, j->own_spare, epoch);
 			j->own_spare = NULL;
 		} else if (epoch) {
-			j->open->epoch = true;
+			mark_open(j);
 		}
 	}
 	list_splice_init(&j->sealed, &ksets);
@@ -327,7 +346,8 @@ void pcache_journal_flush(struct pcache *pc, struct pcache_waiter *w)
 	spin_lock(&j->lock);
 	/* Nothing is sealed either: the kset behind a sealed one has keys, or its commit is on. */
 	if (!j->committing && !j->open->nr_keys) {
-		j->open->epoch |= w->epoch;
+		if (w->epoch)
+			mark_open(j);
 		spin_unlock(&j->lock);
 		w->done(w, READ_ONCE(pc->state) == PCACHE_FAIL ? -EIO : 0);
 		return;

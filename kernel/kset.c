@@ -166,6 +166,7 @@ enum pcache_key_verdict pcache_key_decode(struct pcache *pc, const struct pcache
 	u32 len = le32_to_cpu(key->len), seg_off = le32_to_cpu(key->cache_seg_off);
 	u32 flags = le32_to_cpu(key->flags);
 
+	e->discarded = false;
 	e->seg = le32_to_cpu(key->cache_seg_id);
 	e->sector = off >> SECTOR_SHIFT;
 	e->sectors = range_allowed(pc, off, len) ? len >> SECTOR_SHIFT : 0;

@@ -133,6 +133,7 @@ enum pcache_outcome {
 	PCACHE_WRITE,	/* a write that found room at once */
 	PCACHE_WAIT,	/* one that waited for room */
 	PCACHE_FLUSH,
+	PCACHE_DISCARD,
 	PCACHE_OUTCOMES,
 };
 
@@ -184,6 +185,8 @@ static inline bool pcache_pos_same(const struct pcache_pos *a, const struct pcac
  * @crc: of that key's whole data (data_crc only)
  * @clean: the backing device holds these bytes durably
  * @used: it was read since it was stored, in memory only
+ * @discarded: nobody needs these bytes: reads go past it, and @used tells nothing. It is there
+ *	       because its key is still in the log
  */
 struct pcache_extent {
 	sector_t sector;
@@ -195,6 +198,7 @@ struct pcache_extent {
 	u32 crc;
 	bool clean;
 	bool used;
+	bool discarded;
 };
 
 static inline sector_t pcache_extent_end(const struct pcache_extent *e)
@@ -245,6 +249,7 @@ struct pcache_leaf;
  * @nr_spares: how many
  * @crc: extents have CRCs, and are not merged
  * @forgot: clean extents have been taken out that their keys in the log still name
+ * @no_fills: discarded ones, too; those keys may be dirty
  * @pool: where leaves come from
  */
 struct pcache_tree {
@@ -253,6 +258,7 @@ struct pcache_tree {
 	u32 nr_spares;
 	bool crc;
 	bool forgot;
+	bool no_fills;
 	mempool_t *pool;
 };
 
@@ -261,7 +267,7 @@ struct pcache_tree {
  * @lock: protects all below
  * @tree: extents
  * @misses: reads of the backing device under way that mean to fill
- * @directs: writes around the cache
+ * @directs: writes around the cache, and discards that are passed down
  */
 struct pcache_shard {
 	spinlock_t lock;
@@ -296,6 +302,8 @@ void pcache_tree_cut(struct pcache_tree *t, sector_t sector, u32 sectors,
 		     const struct pcache_extent *match, struct pcache_delta *d);
 bool pcache_tree_clean(struct pcache_tree *t, const struct pcache_extent *e,
 		       struct pcache_delta *d);
+sector_t pcache_tree_discard(struct pcache_tree *t, sector_t at, sector_t end, u32 max,
+			     struct pcache_delta *d);
 bool pcache_tree_first(struct pcache_tree *t, sector_t sector, struct pcache_extent *e);
 bool pcache_tree_is_hole(struct pcache_tree *t, sector_t sector, u32 sectors);
 void pcache_tree_use(struct pcache_tree *t, sector_t sector);
@@ -315,6 +323,7 @@ void pcache_index_insert(struct pcache *pc, struct pcache_shard *sh,
 void pcache_index_drop(struct pcache *pc, const struct pcache_extent *e, bool passed);
 void pcache_index_will_forget(struct pcache *pc, sector_t sector);
 void pcache_index_clean(struct pcache *pc, const struct pcache_extent *e);
+bool pcache_index_discard(struct pcache *pc, sector_t sector, u32 sectors);
 
 /*
  * segment.c: segments, their generations, data heads
@@ -560,6 +569,7 @@ struct pcache_places {
  * @sealed: full ksets, and what a round takes
  * @waiters: for a commit
  * @next_seq: of the kset after @open
+ * @marks: how many ksets begin an epoch and are not durable yet
  * @aged: what is open is to be committed although nobody waits
  * @committing: somebody owns the head
  * @move_on_wanted: reclaim wants to own it for a moment
@@ -588,6 +598,7 @@ struct pcache_journal {
 	struct list_head sealed;
 	struct list_head waiters;
 	u64 next_seq;
+	u32 marks;
 	bool aged;
 	bool committing;
 	bool move_on_wanted;
@@ -713,7 +724,8 @@ void pcache_super_store_options(struct pcache *pc);
  * @pc: which
  * @bio: it; its range lies in one stretch
  * @iter: what of a write is still to be copied
- * @sector: that rest's first sector on the backing device
+ * @sector: that rest's first sector on the backing device; of a discard, how far it was
+ *	    passed down
  * @link: on the list of waiting writes
  * @wait: which wait for room this is, of all there were
  * @waiter: for a commit, then for write-back
@@ -722,9 +734,9 @@ void pcache_super_store_options(struct pcache *pc);
  * @outcome: how it went so far; nobody changes it once @pending may become 0
  * @cut_off: a read of a stream so long that it fills nothing and is no use of what it hits
  * @status: first error of a part
- * @direct: on its shard's list of writes around the cache
+ * @direct: on its shard's list of writes around the cache and discards
  * @direct_link: on that list
- * @direct_status: how such a write ended
+ * @direct_status: how the backing device ended it
  * @clone: what of it goes to the backing device
  */
 struct pcache_request {
@@ -751,12 +763,14 @@ struct pcache_request {
  * @done_lock: irq-safe, for @done and @directs
  * @done: misses whose read has ended
  * @done_work: copies them to the reader and to the cache
- * @directs: writes around the cache that have ended
- * @direct_work: ends their requests
+ * @directs: writes around the cache, and parts of discards, that have ended
+ * @direct_work: goes on with their requests
  * @space_work: goes on with the writes that wait for room
  * @bios: for reads of the backing device
  * @requeue: what a write that finds no room is ended with; 0: it waits
  * @no_fills: what the backing device has may be volatile
+ * @discards_done: parts of discards that the backing device has ended
+ * @discards_durable: so many had been, when a FLUSH began that has ended well
  * @waits: waits for room so far (under segs->lock)
  * @hopeless: up to this one nothing can make room (under segs->lock)
  * @no_room: a write has ended so, and none has found room since
@@ -771,6 +785,8 @@ struct pcache_io {
 	struct bio_set bios;
 	blk_status_t requeue;
 	bool no_fills;
+	atomic_t discards_done;
+	int discards_durable;
 	u64 waits;
 	u64 hopeless;
 	bool no_room;
@@ -848,9 +864,20 @@ bool pcache_stream_is_long(struct pcache *pc, sector_t sector, u32 sectors);
 void pcache_direct_init(struct pcache *pc);
 bool pcache_direct_in_way(struct pcache_shard *sh, sector_t sector, u32 sectors,
 			  const struct pcache_request *own);
+bool pcache_direct_is_blind(struct pcache *pc, struct pcache_shard *sh);
 int pcache_direct_try(struct pcache_request *rq);
 void pcache_direct_submit(struct pcache_request *rq);
+void pcache_direct_ended(struct pcache_request *rq, blk_status_t status);
 void pcache_direct_end(struct pcache_request *rq);
+
+/*
+ * discard.c: ranges that nobody needs any more
+ */
+
+void pcache_discard(struct pcache_request *rq);
+void pcache_discard_ended(struct pcache_request *rq);
+bool pcache_discards_durable(struct pcache *pc);
+int pcache_flush_backing(struct pcache *pc);
 
 /*
  * writeback.c: dirty data to the backing device
@@ -877,6 +904,7 @@ struct pcache_range {
  * @batch: what a round writes
  * @unreadable: what of it could not be read
  * @unwritten: what of it the backing device did not take
+ * @discarded: what of one of these trees has been discarded
  * @pages: memory for data on its way
  * @bios: likewise
  * @lock: irq-safe, for @failed and @nr_failed
@@ -897,6 +925,7 @@ struct pcache_range {
  * @end_keep: unless more segments than this were free (likewise)
  * @needs_room: to log unreadable data again; freed segments wake it
  * @lap_wait: the last lap was for waits up to this one
+ * @flush_wanted: a fill has waited for discards to be durable
  * @pause_ms: the last one after an error; 0: there was none since it worked
  * @stop: no further round
  */
@@ -908,6 +937,7 @@ struct pcache_writeback {
 	struct pcache_tree batch;
 	struct pcache_tree unreadable;
 	struct pcache_tree unwritten;
+	struct pcache_tree discarded;
 	mempool_t pages;
 	struct bio_set bios;
 	spinlock_t lock;
@@ -927,6 +957,7 @@ struct pcache_writeback {
 	bool needs_room;
 	u64 lap_wait;
 	u32 pause_ms;
+	bool flush_wanted;
 	bool lapped;
 	bool stop;
 };
@@ -938,6 +969,8 @@ void pcache_writeback_stop(struct pcache *pc);
 void pcache_writeback_wake(struct pcache *pc);
 void pcache_writeback_settle(struct pcache *pc, bool through);
 bool pcache_writeback_settled(struct pcache *pc);
+bool pcache_writeback_in_order(struct pcache *pc);
+void pcache_writeback_want_flush(struct pcache *pc);
 void pcache_writeback_give_up(struct pcache *pc, u64 ord);
 void pcache_writeback_wait(struct pcache *pc, struct pcache_waiter *w);
 int pcache_writeback_flush(struct pcache *pc, bool give_up);

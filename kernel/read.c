@@ -84,17 +84,25 @@ static bool may_fill(struct pcache *pc)
 	       !READ_ONCE(pc->io.no_fills) && !pcache_io_waiting(pc);
 }
 
-/* Puts a miss on its shard's list, if its range still is a hole. */
+/*
+ * Puts a miss on its shard's list, if its range still is a hole: what is discarded is none.
+ * So no dirty key in the log overlaps what is filled.
+ */
 static bool register_fill(struct pcache *pc, struct miss *m)
 {
 	struct pcache_shard *sh = pcache_index_shard(pc, m->sector);
+	bool volatile_discards;
 
 	spin_lock(&sh->lock);
-	m->fill = pcache_tree_is_hole(&sh->tree, m->sector, m->sectors) &&
+	m->fill = pcache_tree_is_hole(&sh->tree, m->sector, m->sectors) && !sh->tree.no_fills &&
 		  !pcache_direct_in_way(sh, m->sector, m->sectors, NULL);
+	volatile_discards = m->fill && !pcache_discards_durable(pc);
+	m->fill &= !volatile_discards;
 	if (m->fill)
 		list_add_tail(&m->link, &sh->misses);
 	spin_unlock(&sh->lock);
+	if (volatile_discards)
+		pcache_writeback_want_flush(pc);
 	return m->fill;
 }
 
@@ -299,7 +307,8 @@ static void read_backing(struct pcache_request *rq, sector_t sector, u32 sectors
 
 /*
  * Finds what lies at @sector and behind, at most up to @end. Each extent that is
- * found has a ref of its segment, and counts as used unless its stream is cut off.
+ * found has a ref of its segment, and counts as used unless its stream is cut off. What is
+ * discarded is read as a hole.
  */
 static u32 look_up(struct pcache_request *rq, sector_t sector, sector_t end, struct part *parts)
 {
@@ -313,10 +322,12 @@ static u32 look_up(struct pcache_request *rq, sector_t sector, sector_t end, str
 		struct part *p = &parts[nr];
 		bool found = pcache_tree_first(&sh->tree, sector, &e) && e.sector < end;
 
-		p->hole = !found || e.sector > sector;
-		if (p->hole) {
+		p->hole = !found || e.sector > sector || e.discarded;
+		if (!found || e.sector > sector) {
 			p->e.sector = sector;
 			p->e.sectors = (found ? e.sector : end) - sector;
+		} else if (e.discarded) {
+			p->e = pcache_extent_part(&e, sector, min(end, pcache_extent_end(&e)));
 		} else {
 			p->e = pcache_extent_part(&e, sector, min(end, pcache_extent_end(&e)));
 			pcache_seg_get(pc, p->e.seg);

@@ -48,6 +48,7 @@ static const char * const outcome_names[PCACHE_OUTCOMES] = {
 	[PCACHE_WRITE] = "write",
 	[PCACHE_WAIT] = "wait",
 	[PCACHE_FLUSH] = "flush",
+	[PCACHE_DISCARD] = "discard",
 };
 
 /* The counters of a CPU, and what was cleared of them, as one array. */

@@ -278,6 +278,10 @@ static int pcache_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ti->private = t;
 	ti->num_flush_bios = 1;
 	ti->flush_supported = true;
+	/* The cache drops its own also where the backing device takes no discards. */
+	ti->num_discard_bios = 1;
+	ti->discards_supported = true;
+	ti->num_write_zeroes_bios = 1;
 	ti->limit_swap_bios = true;
 	ti->per_io_data_size = sizeof(struct pcache_request);
 	return 0;
@@ -288,11 +292,21 @@ static void pcache_dtr(struct dm_target *ti)
 	target_free(ti->private);
 }
 
+/* Reads and writes are split before they come here, discards and write zeroes are not. */
+static void accept_one_stretch(struct bio *bio)
+{
+	u32 at = bio->bi_iter.bi_sector & (PCACHE_STRETCH_SECTORS - 1);
+
+	if (bio_sectors(bio) > PCACHE_STRETCH_SECTORS - at)
+		dm_accept_partial_bio(bio, PCACHE_STRETCH_SECTORS - at);
+}
+
 static int pcache_map(struct dm_target *ti, struct bio *bio)
 {
 	struct target *t = ti->private;
 
 	bio->bi_iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
+	accept_one_stretch(bio);
 	pcache_submit(t->pc, dm_per_bio_data(bio, sizeof(struct pcache_request)), bio);
 	return DM_MAPIO_SUBMITTED;
 }
@@ -368,6 +382,17 @@ static int pcache_iterate_devices(struct dm_target *ti, iterate_devices_callout_
 	return fn(ti, t->backing_dev, 0, ti->len, data);
 }
 
+static void pcache_io_hints(struct dm_target *ti, struct queue_limits *limits)
+{
+	struct target *t = ti->private;
+
+	if (bdev_max_discard_sectors(t->backing_dev->bdev))
+		return;
+	limits->max_hw_discard_sectors = PCACHE_STRETCH_SECTORS;
+	limits->discard_granularity = limits->logical_block_size;
+	limits->discard_alignment = 0;
+}
+
 static struct target_type pcache_target = {
 	.name = "pcache",
 	.version = { 1, 0, 0 },
@@ -382,6 +407,7 @@ static struct target_type pcache_target = {
 	.status = pcache_status,
 	.message = pcache_target_message,
 	.iterate_devices = pcache_iterate_devices,
+	.io_hints = pcache_io_hints,
 };
 module_dm(pcache);
 

@@ -19,6 +19,7 @@ TRACE_DEFINE_ENUM(PCACHE_MISS);
 TRACE_DEFINE_ENUM(PCACHE_WRITE);
 TRACE_DEFINE_ENUM(PCACHE_WAIT);
 TRACE_DEFINE_ENUM(PCACHE_FLUSH);
+TRACE_DEFINE_ENUM(PCACHE_DISCARD);
 
 /* Of a device ("253:4") and of a reason; longer ones are cut. */
 #define PCACHE_TRACE_NAME	16
@@ -28,6 +29,8 @@ TRACE_DEFINE_ENUM(PCACHE_FLUSH);
 #define PCACHE_TRACE_OP(bio)						\
 	(bio_op(bio) == REQ_OP_READ ? 'R' :				\
 	 bio_op(bio) == REQ_OP_FLUSH ? 'F' :				\
+	 bio_op(bio) == REQ_OP_DISCARD ? 'D' :				\
+	 bio_op(bio) == REQ_OP_WRITE_ZEROES ? 'Z' :			\
 	 bio_op(bio) != REQ_OP_WRITE ? '?' : bio_has_data(bio) ? 'W' : 'F')
 
 DECLARE_EVENT_CLASS(pcache_request,
@@ -92,7 +95,8 @@ TRACE_EVENT(pcache_request_end,
 				   { PCACHE_MISS, "miss" },
 				   { PCACHE_WRITE, "write" },
 				   { PCACHE_WAIT, "wait" },
-				   { PCACHE_FLUSH, "flush" }),
+				   { PCACHE_FLUSH, "flush" },
+				   { PCACHE_DISCARD, "discard" }),
 		  __entry->error, __entry->ns)
 );
 

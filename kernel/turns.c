@@ -8,6 +8,12 @@
  * key, so no later key of the log covers any of it. key_tail may pass the old key before the
  * new one is durable: after a power cut then the range is not cached.
  *
+ * What is discarded has none. It may have been left out by write-back: then it never became
+ * clean in the index. A shard that fills nothing any more (pcache_tree.no_fills) has second
+ * turns all the same: a hole may hide a dirty key that was forgotten, an extent cannot. What
+ * overlaps it and is later in the log had replaced it there; what is earlier is before
+ * dirty_tail, as its own key is.
+ *
  * A copy is not used yet. Unless somebody reads it, its next turn is its last.
  *
  * All of it is done by the reclaim work, on its way from key to key. It waits for nothing:
@@ -51,7 +57,7 @@ static bool find_used(struct pcache *pc, const struct pcache_extent *key, sector
 	return found;
 }
 
-/* Nobody has written or dropped any of it meanwhile. */
+/* Nobody has written, dropped or discarded any of it meanwhile. */
 static bool still_there(struct pcache_shard *sh, const struct pcache_extent *keys, u32 nr,
 			void *arg)
 {

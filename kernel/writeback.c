@@ -16,6 +16,9 @@
  * epochs up to some one, and part of the next. The log is asked, not the index:
  * the index knows only the newest place, which may be of a later epoch.
  *
+ * What has been discarded since is left out where no order of epochs is kept, or the
+ * discard belongs to the same one.
+ *
  * In write-through and write-around nothing is acknowledged while it is dirty. Once
  * what was acknowledged before is written back (settled), no order needs to be kept.
  *
@@ -429,17 +432,17 @@ static u32 tree_sectors(struct pcache_tree *t)
 	return sum;
 }
 
-/* Takes what is in @t out of the batch. */
-static bool batch_without(struct pcache *pc, struct pcache_tree *t)
+/* Takes what is in @t out of @from. */
+static bool tree_without(struct pcache_tree *from, struct pcache_tree *t)
 {
 	struct pcache_delta ignored = { };
 	struct pcache_extent e;
 	sector_t at = 0;
 
 	while (pcache_tree_first(t, at, &e)) {
-		if (!pcache_tree_prepare(&pc->wb.batch, 0, GFP_NOWAIT | __GFP_NOWARN))
+		if (!pcache_tree_prepare(from, 0, GFP_NOWAIT | __GFP_NOWARN))
 			return false;
-		pcache_tree_cut(&pc->wb.batch, e.sector, e.sectors, NULL, &ignored);
+		pcache_tree_cut(from, e.sector, e.sectors, NULL, &ignored);
 		at = pcache_extent_end(&e);
 	}
 	return true;
@@ -463,7 +466,7 @@ static bool sort_out_failed(struct pcache *pc)
 			at = pcache_extent_end(&e);
 		}
 	}
-	return batch_without(pc, &w->unwritten);
+	return tree_without(&w->batch, &w->unwritten);
 }
 
 /* What was written, and flushed, is clean. */
@@ -478,9 +481,9 @@ static void mark_batch_clean(struct pcache *pc)
 	}
 }
 
-/* The dirty part of @e, from @at on, that the index still has at its place. */
-static bool live_part(struct pcache_shard *sh, const struct pcache_extent *e, sector_t at,
-		      struct pcache_extent *part)
+/* The part of @e, from @at on, that the index has at its place, and as discarded or not. */
+static bool indexed_part(struct pcache_shard *sh, const struct pcache_extent *e, sector_t at,
+			 bool discarded, struct pcache_extent *part)
 {
 	sector_t end = pcache_extent_end(e);
 
@@ -488,13 +491,66 @@ static bool live_part(struct pcache_shard *sh, const struct pcache_extent *e, se
 	while (at < end && pcache_tree_first(&sh->tree, at, part) && part->sector < end) {
 		sector_t to = min(end, pcache_extent_end(part));
 
-		if (!part->clean && pcache_same_place(part, e)) {
+		if (part->discarded == discarded && (discarded || !part->clean) &&
+		    pcache_same_place(part, e)) {
 			*part = pcache_extent_part(part, max(at, part->sector), to);
 			return true;
 		}
 		at = to;
 	}
 	return false;
+}
+
+/* The dirty part of @e, from @at on, that the index still has at its place. */
+static bool live_part(struct pcache_shard *sh, const struct pcache_extent *e, sector_t at,
+		      struct pcache_extent *part)
+{
+	return indexed_part(sh, e, at, false, part);
+}
+
+/* Remembers what of @t has been discarded since; without memory, less. */
+static void note_discarded(struct pcache *pc, struct pcache_tree *t)
+{
+	struct pcache_extent e, part;
+	sector_t at = 0;
+
+	while (pcache_tree_first(t, at, &e)) {
+		struct pcache_shard *sh = pcache_index_shard(pc, e.sector);
+		bool found;
+
+		spin_lock(&sh->lock);
+		found = indexed_part(sh, &e, max(at, e.sector), true, &part);
+		spin_unlock(&sh->lock);
+		if (found && !remember(&pc->wb.discarded, &part))
+			return;
+		at = pcache_extent_end(found ? &part : &e);
+	}
+}
+
+/* Has nobody been told by now of the end of the epoch that the log ended with at @ord? */
+static bool epoch_is_open(struct pcache *pc, u64 ord)
+{
+	struct pcache_journal *j = &pc->journal;
+	bool open;
+
+	spin_lock(&j->lock);
+	open = !j->marks && j->durable.ord == ord;
+	spin_unlock(&j->lock);
+	return open;
+}
+
+/*
+ * What has been discarded is not written, if it was in the round's own epoch: that is
+ * asked when it is known what was. Too much is never left out, too little may be.
+ */
+static void leave_out_discarded(struct pcache *pc, const struct round *rd)
+{
+	struct pcache_writeback *w = &pc->wb;
+
+	note_discarded(pc, &w->batch);
+	if (!rd->ordered || epoch_is_open(pc, rd->to.ord))
+		tree_without(&w->batch, &w->discarded);
+	pcache_tree_clear(&w->discarded);
 }
 
 static bool part_is_live(struct pcache_shard *sh, const struct pcache_extent *keys, u32 nr,
@@ -604,7 +660,7 @@ static bool range_is_clean(struct pcache *pc, const struct pcache_waiter *w)
 		return false;
 	spin_lock(&sh->lock);
 	while (clean && pcache_tree_first(&sh->tree, at, &e) && e.sector < w->end) {
-		clean = e.clean;
+		clean = e.clean || e.discarded;
 		at = pcache_extent_end(&e);
 	}
 	spin_unlock(&sh->lock);
@@ -689,6 +745,7 @@ static void clear_trees(struct pcache_writeback *w)
 	pcache_tree_clear(&w->batch);
 	pcache_tree_clear(&w->unreadable);
 	pcache_tree_clear(&w->unwritten);
+	pcache_tree_clear(&w->discarded);
 	w->nr_failed = 0;
 }
 
@@ -710,20 +767,20 @@ static bool write_and_flush(struct pcache *pc, struct round *rd)
 		sorted = write_batch(pc, true);
 		pcache_count(pc, PCACHE_STAT_WRITEBACK_ERRORS, w->nr_failed);
 	}
-	if (!sorted || !batch_without(pc, &w->unreadable) || !sort_out_failed(pc)) {
+	if (!sorted || !tree_without(&w->batch, &w->unreadable) || !sort_out_failed(pc)) {
 		rd->no_memory = true;
 		return false;
 	}
-	rd->unreadable = tree_sectors(&w->unreadable);
 	rd->unwritten = tree_sectors(&w->unwritten);
-	rd->written = all - rd->unreadable - rd->unwritten;
+	rd->written = all - tree_sectors(&w->unreadable) - rd->unwritten;
+	/* Of what nobody needs it is all the same that it cannot be read. */
+	note_discarded(pc, &w->unreadable);
+	tree_without(&w->unreadable, &w->discarded);
+	rd->unreadable = tree_sectors(&w->unreadable);
 	if (!rd->written)
 		return !rd->unwritten;
-	if (blkdev_issue_flush(pc->backing)) {
-		trace_pcache_failure(pc, "backing device failed a FLUSH", 0, 0);
-		pcache_count(pc, PCACHE_STAT_WRITEBACK_ERRORS, 1);
+	if (pcache_flush_backing(pc))
 		return false;
-	}
 	pcache_count(pc, PCACHE_STAT_WRITEBACK_SECTORS, rd->written);
 	return true;
 }
@@ -835,6 +892,8 @@ static enum outcome run_round(struct pcache *pc, struct round *rd)
 	rd->no_memory = r == -ENOMEM;
 	if (r == -EUCLEAN)
 		pcache_set_state(pc, PCACHE_FAIL, "a kset behind dirty_tail cannot be read");
+	if (!r && rd->keys)
+		leave_out_discarded(pc, rd);
 	if (r || (rd->keys && !write_and_flush(pc, rd)))
 		return ROUND_FAILED;
 	if (rd->held || (rd->unwritten && rd->ordered))
@@ -949,6 +1008,10 @@ static void run_rounds(struct pcache *pc)
 		return;
 	waits = waits_served(pc);
 	WRITE_ONCE(pc->wb.needs_room, false);
+	if (READ_ONCE(pc->wb.flush_wanted)) {
+		WRITE_ONCE(pc->wb.flush_wanted, false);
+		pcache_flush_backing(pc);
+	}
 	while (!READ_ONCE(pc->wb.stop) && READ_ONCE(pc->state) == PCACHE_RW) {
 		enum outcome o = run_round(pc, &rd);
 
@@ -1014,6 +1077,18 @@ void pcache_writeback_wake(struct pcache *pc)
 }
 
 /**
+ * pcache_writeback_want_flush() - Discards are to become durable on the backing device.
+ * @pc: cache
+ *
+ * Context: any.
+ */
+void pcache_writeback_want_flush(struct pcache *pc)
+{
+	WRITE_ONCE(pc->wb.flush_wanted, true);
+	pcache_writeback_wake(pc);
+}
+
+/**
  * pcache_writeback_settle() - From now on, is what is dirty not acknowledged?
  * @pc: cache
  * @through: it is not; what was so far is in the log up to what is durable now
@@ -1041,6 +1116,24 @@ bool pcache_writeback_settled(struct pcache *pc)
 
 	pcache_journal_places(pc, &at);
 	return at.settled;
+}
+
+/**
+ * pcache_writeback_in_order() - May the backing device lose what only it has, now?
+ * @pc: cache
+ *
+ * Where epochs are kept apart, not while anything is dirty that a FLUSH may have covered
+ * which has been acknowledged by now.
+ */
+bool pcache_writeback_in_order(struct pcache *pc)
+{
+	struct pcache_journal *j = &pc->journal;
+	bool r;
+
+	spin_lock(&j->lock);
+	r = !pc->ordered || pc->wb.settled || j->dirty_tail.ord >= j->durable.ord;
+	spin_unlock(&j->lock);
+	return r;
 }
 
 /**
@@ -1171,6 +1264,7 @@ int pcache_writeback_init(struct pcache *pc)
 	pcache_tree_init(&w->batch, pc->data_crc, &w->leaves);
 	pcache_tree_init(&w->unreadable, pc->data_crc, &w->leaves);
 	pcache_tree_init(&w->unwritten, pc->data_crc, &w->leaves);
+	pcache_tree_init(&w->discarded, pc->data_crc, &w->leaves);
 	w->kset = kmalloc(sizeof(*w->kset), GFP_KERNEL);
 	if (!w->kset ||
 	    mempool_init_kmalloc_pool(&w->leaves, LEAF_RESERVE, PCACHE_LEAF_BYTES) ||

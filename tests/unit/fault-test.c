@@ -1630,7 +1630,7 @@ static void test_bare(void)
 
 	CHECK(!pcache_resume(pc));
 	CHECK_EQ(submit_bare(pc, REQ_OP_FLUSH, 0, NULL, 0), BLK_STS_OK);
-	CHECK_EQ(submit_bare(pc, REQ_OP_DISCARD, 0, NULL, 0), BLK_STS_NOTSUPP);
+	CHECK_EQ(submit_bare(pc, REQ_OP_SECURE_ERASE, 0, NULL, 0), BLK_STS_NOTSUPP);
 	CHECK_EQ(pcache_stat(pc, PCACHE_STAT_FLUSHES), 1);
 	CHECK_EQ(pcache_writeback_flush(pc, false), 0);
 	pcache_suspend(pc);
