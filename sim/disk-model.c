@@ -6,10 +6,12 @@
  * - A write that has ended is in a volatile cache, if the disk has one. A FLUSH that
  *   ends well has made durable every write that had ended before the FLUSH was
  *   submitted; a write with FUA is durable when it ends.
+ * - A discard makes any blocks of its range zeroes, as a write of zeroes would, and leaves
+ *   the others alone.
  * - A power cut leaves of each logical block the durable content or what was written
  *   to it since; of a write in flight any of its blocks. A block is never torn.
- * - Two writes to the same block in flight at a time are a mistake: nobody could say
- *   which one stays.
+ * - Two writes to the same block in flight at a time, or a discard and another one, are a
+ *   mistake: nobody could say which one stays.
  * - A failed write may have written any of its blocks, with FUA too to the cache only. Of
  *   what a failed FLUSH was for, any part may be durable, still in the cache, or dropped.
  *
@@ -59,6 +61,7 @@ static struct {
 	sector_t bad;
 	u32 nr_bad;
 	struct task_struct *task;
+	void (*discarded)(sector_t sector, u32 sectors);
 	struct block_device bdev;
 } disk;
 
@@ -160,6 +163,17 @@ static void flush_blocks(u64 seq, bool all)
 
 /* Requests */
 
+static const u8 zeroes[DISK_MAX_BLOCK << SECTOR_SHIFT] __aligned(64);
+
+static void discard_blocks(struct bio *bio)
+{
+	sector_t sector = bio->bi_iter.bi_sector;
+
+	for (; sector < bio_end_sector(bio); sector += disk.config.block_sectors)
+		if (in_window(sector) && sim_below(sim_random(), 4))
+			write_block(index_of(sector), zeroes, false);
+}
+
 /* Copies between a bio and the window; @all: each block, otherwise some. */
 static void move_data(struct bio *bio, bool all)
 {
@@ -171,6 +185,10 @@ static void move_data(struct bio *bio, bool all)
 	struct bio_vec bv;
 
 	BUG_ON(bio->bi_iter.bi_size > sizeof(buf));
+	if (bio_op(bio) == REQ_OP_DISCARD) {
+		discard_blocks(bio);
+		return;
+	}
 	if (write) {
 		bio_for_each_bvec(bv, bio, iter) {
 			memcpy(buf + done, bvec_virt(&bv), bv.bv_len);
@@ -289,6 +307,8 @@ void port_bio_submit(struct bio *bio)
 
 	sim_point();
 	check_conflicts(bio);
+	if (bio_op(bio) == REQ_OP_DISCARD && disk.discarded)
+		disk.discarded(bio->bi_iter.bi_sector, bio_sectors(bio));
 	if (disk.nr == MAX_IN_FLIGHT)
 		sim_fail("more than %d requests in flight", MAX_IN_FLIGHT);
 	disk.queue[disk.nr++] = (struct request) {
@@ -334,6 +354,11 @@ void disk_model_set_bad(sector_t sector, u32 sectors)
 	disk.nr_bad = sectors;
 }
 
+void disk_model_set_discarded(void (*fn)(sector_t sector, u32 sectors))
+{
+	disk.discarded = fn;
+}
+
 u64 disk_model_failed(void)
 {
 	return disk.failed;
@@ -367,12 +392,29 @@ static void note_flying(struct bio *bio)
 	}
 }
 
+static void note_flying_discard(const struct bio *bio)
+{
+	sector_t sector = bio->bi_iter.bi_sector;
+
+	for (; sector < bio_end_sector(bio); sector++) {
+		if (!in_window(sector))
+			continue;
+		put_sectors(&disk.off_flying, index_of(sector), zeroes, 1);
+		disk.is_flying[index_of(sector)] = true;
+	}
+}
+
 void disk_model_off(void)
 {
 	memset(disk.is_flying, 0, sizeof(disk.is_flying));
-	for (u32 i = 0; i < disk.nr; i++)
-		if (op_is_write(disk.queue[i].bio->bi_opf) && bio_sectors(disk.queue[i].bio))
-			note_flying(disk.queue[i].bio);
+	for (u32 i = 0; i < disk.nr; i++) {
+		struct bio *bio = disk.queue[i].bio;
+
+		if (bio_op(bio) == REQ_OP_DISCARD)
+			note_flying_discard(bio);
+		else if (op_is_write(bio->bi_opf) && bio_sectors(bio))
+			note_flying(bio);
+	}
 	disk.nr = 0;
 	copy_window(&disk.off_durable, &disk.durable);
 	copy_window(&disk.off_cache, &disk.cache);
@@ -469,6 +511,12 @@ struct block_device *disk_model_bdev(void)
 			.dma_alignment = 511, .features = BLK_FEAT_NOWAIT,
 		},
 	};
+	disk.bdev.queue.limits.max_write_zeroes_sectors = UINT_MAX >> SECTOR_SHIFT;
+	if (disk.config.discards) {
+		disk.bdev.queue.limits.max_hw_discard_sectors = UINT_MAX >> SECTOR_SHIFT;
+		disk.bdev.queue.limits.max_discard_sectors = UINT_MAX >> SECTOR_SHIFT;
+		disk.bdev.queue.limits.discard_granularity = block;
+	}
 	if (disk.config.write_cache)
 		disk.bdev.queue.limits.features |= BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA;
 	return &disk.bdev;

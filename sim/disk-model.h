@@ -7,6 +7,7 @@
 #include <shim/sim.h>
 
 #define DISK_MAX_SECTORS 1024
+#define DISK_MAX_BLOCK 8
 
 /**
  * struct disk_config - what the disk is like
@@ -14,6 +15,7 @@
  * @sectors: how many it keeps
  * @block_sectors: of a logical block
  * @write_cache: it has a volatile one
+ * @discards: it takes them
  * @read_errors: how many reads of 1024 fail
  * @write_errors: how many writes of 1024 fail
  * @flush_errors: how many flushes of 1024 fail
@@ -24,6 +26,7 @@ struct disk_config {
 	u32 sectors;
 	u32 block_sectors;
 	bool write_cache;
+	bool discards;
 	u32 read_errors;
 	u32 write_errors;
 	u32 flush_errors;
@@ -49,6 +52,8 @@ void disk_model_set_errors(u32 read, u32 write, u32 flush);
 void disk_model_set_gone(bool gone);
 /* Sectors that can never be read or written; 0: none. */
 void disk_model_set_bad(sector_t sector, u32 sectors);
+/* Called when a discard comes, if it is not NULL. */
+void disk_model_set_discarded(void (*fn)(sector_t sector, u32 sectors));
 /* Did any request fail since disk_model_new()? */
 u64 disk_model_failed(void);
 /* Is a request with the disk? */

@@ -40,7 +40,7 @@
 #include "session.h"
 #include "verdict.h"
 
-#define ALPHABET "wWsFfrbcdt"
+#define ALPHABET "wWsFfrbcdDt"
 #define ALONE "x"		/* operations that make a sequence by themselves only */
 #define MAX_LENGTH 4
 #define MAX_IMAGES 8192
@@ -372,7 +372,7 @@ static void new_devices(u64 bytes)
 {
 	const struct disk_config disk = {
 		.first = session_first_sector(&params), .sectors = SECTORS, .block_sectors = 1,
-		.write_cache = true,
+		.write_cache = true, .discards = true,
 	};
 
 	pmem_model_new(bytes);
@@ -636,7 +636,8 @@ static void usage(FILE *out)
 	      "  --only STATE:OPS one sequence\n"
 	      "  --trace          tell its story\n"
 	      "operations: w W s F write (512 B, 4 KiB, across a stretch's end, FUA), f FLUSH,\n"
-	      "  r read, b write back, c reclaim, d detach and attach, t time passes;\n"
+	      "  r read, b write back, c reclaim, d detach and attach, D discard (across a\n"
+	      "  stretch's end), t time passes;\n"
 	      "  x write back, detach and format anew (alone only)\n", out);
 }
 

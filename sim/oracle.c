@@ -23,6 +23,12 @@
  *   before X.
  * - What was durable at a moment when nothing acknowledged was in the cache alone, is on
  *   the backing device or followed there by a later write, ever after.
+ * - From the begin of a discard until a write that surely follows it, the sector may hold
+ *   any write that no power cut has taken away, or zeroes, and another one at each look; a
+ *   power cut that takes such a write brings that back.  The backing device alone may lack
+ *   what a discard may have followed; but then it is that of a moment after the discard's
+ *   begin: it has all that was durable before.
+ * - A write of zeroes has no number.  Zeroes are the one of them that fits best.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +53,8 @@ struct write {
 	u64 begin, end, durable;
 	u32 again_of;		/* the write whose buffer was changed to this; or itself */
 	bool failed;
+	bool zeroes;		/* of zeroes, without a number */
+	bool discard;		/* none: what is there is not needed any more */
 };
 
 /* One sector of one write. */
@@ -65,6 +73,7 @@ struct sector {
 	u32 seen;		/* entry that a quiet read gave; NONE: no such read */
 	u64 seen_at;
 	bool unsure;		/* it could not be read after the last power cut */
+	bool discarded;		/* ever */
 };
 
 /* An entry that a content of the backing device was found to be of, and that is not dead. */
@@ -139,10 +148,11 @@ void oracle_new(u64 first_sector, u32 sectors)
 	o.nr_entries = 0;
 	o.nr_open = 0;
 	o.nr_writes = 1;
-	o.write[0] = (struct write) { .sector = first_sector, .sectors = sectors };
+	o.write[0] = (struct write) { .sector = first_sector, .sectors = sectors, .zeroes = true };
 	for (u32 i = 0; i < sectors; i++) {
 		o.sector[i].newest = NONE;
 		o.sector[i].unsure = false;
+		o.sector[i].discarded = false;
 		add_entry(first_sector + i, 0);
 	}
 	forget_content();
@@ -291,14 +301,34 @@ static const char *wrong(const char *what, const void *buf, u64 sector, const ch
 	return o.error;
 }
 
-static struct entry *find(u64 sector, u32 write)
+static bool is_discard(const struct entry *e)
 {
-	u32 i;
+	return write_of(e)->discard;
+}
 
-	for (i = sector_at(sector)->newest; i != NONE; i = o.entry[i].older)
-		if (o.entry[i].write == write)
+/* Has a sector this content by that write? */
+static bool is_of(const struct entry *e, u32 content)
+{
+	return e->write == content || (content == 0 && write_of(e)->zeroes);
+}
+
+static u32 content_number(const struct entry *e)
+{
+	return write_of(e)->zeroes ? 0 : e->write;
+}
+
+/* The newest entry from entry @i on that has this content. */
+static struct entry *next_of(u32 i, u32 content)
+{
+	for (; i != NONE; i = o.entry[i].older)
+		if (is_of(&o.entry[i], content))
 			return &o.entry[i];
 	return NULL;
+}
+
+static struct entry *find(u64 sector, u32 content)
+{
+	return next_of(sector_at(sector)->newest, content);
 }
 
 /* Is each block that begins in @buf of one write? What is of none has been seen before. */
@@ -345,6 +375,24 @@ u32 oracle_write_begin(u64 sector, u32 sectors)
 	return write;
 }
 
+u32 oracle_zeroes_begin(u64 sector, u32 sectors)
+{
+	u32 write = oracle_write_begin(sector, sectors);
+
+	o.write[write].zeroes = true;
+	return write;
+}
+
+u32 oracle_discard_begin(u64 sector, u32 sectors)
+{
+	u32 write = oracle_write_begin(sector, sectors);
+
+	o.write[write].discard = true;
+	for (u32 i = 0; i < sectors; i++)
+		sector_at(sector + i)->discarded = true;
+	return write;
+}
+
 u32 oracle_write_again(u32 write)
 {
 	u32 again = oracle_write_begin(o.write[write].sector, o.write[write].sectors);
@@ -372,7 +420,7 @@ void oracle_write_end(u32 write, bool failed, bool fua)
 	w->failed = failed;
 	if (fua && !failed)
 		w->durable = w->end;
-	if (fua || failed)
+	if (fua || failed || w->discard)
 		close_write(write);
 }
 
@@ -418,12 +466,29 @@ static const struct write *follower(const struct sector *s, const struct entry *
 		const struct entry *other = &o.entry[i];
 		const struct write *w = write_of(other);
 
-		if (w->begin < end || other->lost || is_doubtful(other))
+		if (w->begin < end || other->lost || is_doubtful(other) || is_discard(other))
 			continue;
 		if ((durable ? durable_at(other) : w->end) <= time)
 			return w;
 	}
 	return NULL;
+}
+
+/* Is there a discard that no write, over by @time (by @durable: durable), surely followed? */
+static bool is_undefined(const struct sector *s, u64 time, bool durable)
+{
+	u64 begin = 0;
+
+	for (u32 i = s->newest; s->discarded && i != NONE; i = o.entry[i].older) {
+		const struct entry *e = &o.entry[i];
+
+		if (is_discard(e) && write_of(e)->end > begin)
+			return true;
+		if (!is_discard(e) && !e->lost && !is_doubtful(e) &&
+		    (durable ? durable_at(e) : write_of(e)->end) <= time)
+			begin = max(begin, write_of(e)->begin);
+	}
+	return false;
 }
 
 /* Has a quiet read shown, by @time or of what is durable, that another one was the last? */
@@ -474,24 +539,44 @@ static const char *followed(const struct write *w)
 	return text;
 }
 
+/* Of the entries with this content, the newest that may be it; what is wrong with the last. */
+static struct entry *choose(u64 sector, u32 content, u64 time, bool durable, const char **why)
+{
+	struct sector *s = sector_at(sector);
+	bool undefined = is_undefined(s, time, durable);
+	struct entry *e;
+
+	*why = "nobody ever wrote that there";
+	for (e = find(sector, content); e; e = next_of(e->older, content)) {
+		const struct write *w;
+
+		if (undefined && !e->dead)
+			return e;
+		if (e->lost) {
+			*why = durable ? "an earlier one took it away" :
+					 "it was gone after a power cut";
+			continue;
+		}
+		w = follower(s, e, time, durable);
+		*why = w ? followed(w) : beaten(e, time, durable);
+		if (!*why || (s->unsure && !durable))
+			return e;
+	}
+	return NULL;
+}
+
 static const char *read_one(u64 begin, const void *buf, u64 sector)
 {
 	struct sector *s = sector_at(sector);
-	struct entry *e = find(sector, content_of(buf, sector));
-	const struct write *w;
+	u32 content = content_of(buf, sector);
 	const char *why;
+	struct entry *e = choose(sector, content, begin, false, &why);
 
 	if (!e)
-		return wrong("read", buf, sector, "nobody ever wrote that there");
-	if (e->lost)
-		return wrong("read", buf, sector, "it was gone after a power cut");
-	if (s->unsure)
-		return NULL;
-	w = follower(s, e, begin, false);
-	why = w ? followed(w) : beaten(e, begin, false);
-	if (why)
 		return wrong("read", buf, sector, why);
-	if (s->seen != NONE && s->seen != e - o.entry && begin >= s->seen_at)
+	if (s->unsure || is_undefined(s, begin, false))
+		return NULL;
+	if (s->seen != NONE && !is_of(&o.entry[s->seen], content) && begin >= s->seen_at)
 		return wrong("read", buf, sector, "an earlier read gave something else");
 	if (!under_way(s, begin)) {
 		if (s->seen == NONE)
@@ -534,17 +619,11 @@ void oracle_crash(void)
 
 static const char *recovered_one(const void *buf, u64 sector)
 {
-	struct entry *e = find(sector, content_of(buf, sector));
-	const struct write *w;
 	const char *why;
 
-	if (!e)
-		return wrong("after a power cut", buf, sector, "nobody ever wrote that there");
-	if (e->lost)
-		return wrong("after a power cut", buf, sector, "an earlier one took it away");
-	w = follower(sector_at(sector), e, NEVER - 1, true);
-	why = w ? followed(w) : beaten(e, NEVER - 1, true);
-	return why ? wrong("after a power cut", buf, sector, why) : NULL;
+	if (choose(sector, content_of(buf, sector), NEVER - 1, true, &why))
+		return NULL;
+	return wrong("after a power cut", buf, sector, why);
 }
 
 const char *oracle_recovered(const void *buf, u64 sector, u32 sectors)
@@ -574,6 +653,57 @@ static void settle_one(struct sector *s, struct entry *e)
 	s->seen_at = o.now;
 }
 
+/*
+ * All that has been discarded may come back, but not a write behind that is not found. The
+ * newest is taken to be, of those that may be: so none is called gone that may be there.
+ */
+static void settle_undefined(struct sector *s, const struct entry *found)
+{
+	u64 end = write_of(found)->end;
+
+	for (u32 k = s->newest; k != NONE; k = o.entry[k].older)
+		if (is_discard(&o.entry[k]))
+			end = max(end, write_of(&o.entry[k])->end);
+	for (u32 k = s->newest; k != NONE; k = o.entry[k].older) {
+		struct entry *e = &o.entry[k];
+
+		if (e == found || is_discard(e))
+			continue;
+		e->dead |= write_of(e)->begin >= end;
+		/* It may have come before what was found, or be gone: then it ends no discard. */
+		e->lost |= e->dead || durable_at(e) == NEVER;
+	}
+	s->seen = NONE;
+}
+
+/* Did @e, the only one with this content, surely follow every discard? */
+static bool follows_discards(const struct sector *s, const struct entry *e, u32 content)
+{
+	for (u32 k = s->newest; k != NONE; k = o.entry[k].older) {
+		const struct entry *other = &o.entry[k];
+
+		if (is_discard(other) && write_of(e)->begin < write_of(other)->end)
+			return false;
+		if (other != e && !other->dead && is_of(other, content))
+			return false;
+	}
+	return true;
+}
+
+static void settle_sector(u64 sector, u32 content)
+{
+	struct sector *s = sector_at(sector);
+	const char *why;
+	struct entry *e = choose(sector, content, NEVER - 1, true, &why);
+
+	/* What media errors have spoilt may be anything that was written. */
+	e = e ?: find(sector, content);
+	if (is_undefined(s, NEVER - 1, true) && !follows_discards(s, e, content))
+		settle_undefined(s, e);
+	else
+		settle_one(s, e);
+}
+
 void oracle_settle(const void *buf, const bool *known)
 {
 	o.now++;
@@ -582,11 +712,15 @@ void oracle_settle(const void *buf, const bool *known)
 
 		o.sector[i].unsure = !known[i];
 		if (known[i])
-			settle_one(&o.sector[i],
-				   find(sector, content_of(buf + i * SECTOR_SIZE, sector)));
+			settle_sector(sector, content_of(buf + i * SECTOR_SIZE, sector));
 	}
 	/* Some of it is dead now. */
 	forget_content();
+}
+
+bool oracle_is_undefined(u64 sector)
+{
+	return is_undefined(sector_at(sector), NEVER - 1, true);
 }
 
 /* The backing device alone */
@@ -596,22 +730,38 @@ void oracle_all_on_disk(void)
 	o.on_disk = o.now;
 }
 
+/* The oldest write that a sector of the disk may be of; NULL: of none. */
+static const struct entry *oldest_of(u64 sector, u32 content, const char **why)
+{
+	const struct entry *oldest = NULL;
+	struct entry *e;
+
+	*why = "nobody ever wrote that there";
+	for (e = find(sector, content); e; e = next_of(e->older, content)) {
+		if (!e->dead)
+			oldest = e;
+		*why = "a power cut took it away, before it was durable";
+	}
+	return oldest;
+}
+
 /* Sector @i holds some write to it, none that a cut took away. */
 static const char *identify(u32 i, const u8 *buf, u64 id)
 {
 	struct known_content *known = o.known[i];
-	struct entry *e = find(o.first + i, content_of(buf, o.first + i));
+	const char *why;
+	const struct entry *e = oldest_of(o.first + i, content_of(buf, o.first + i), &why);
 
 	if (!e)
-		return wrong("backing device", buf, o.first + i, "nobody ever wrote that there");
-	if (e->dead)
-		return wrong("backing device", buf, o.first + i,
-			     "a power cut took it away, before it was durable");
+		return wrong("backing device", buf, o.first + i, why);
 	known[1] = known[0];
 	known[0] = (struct known_content) {
 		.id = id, .begin = write_of(e)->begin, .again_of = write_of(e)->again_of,
 		.entry = e - o.entry,
 	};
+	/* Of zeroes any write will do. */
+	if (write_of(e)->zeroes)
+		known[0].again_of = 0;
 	return NULL;
 }
 
@@ -629,13 +779,14 @@ static const struct known_content *known_content(u32 i, u64 id)
 /* A sector that holds another write than the newest. */
 struct behind {
 	u32 sector;		/* its index */
-	u32 entry;		/* what it holds */
+	u32 entry;		/* what it holds, or a discard of it */
+	u32 content;
 };
 
 struct behinds {
 	u32 nr;
 	struct behind at[ORACLE_MAX_SECTORS];
-	u64 newest;		/* of all that is held: when it began */
+	u64 newest;		/* of all that is held, or was discarded: when it began */
 };
 
 /* All sectors hold writes to them, and each block is of one. */
@@ -659,7 +810,10 @@ static const char *identify_all(struct disk_content content, struct behinds *b)
 		again_of = known->again_of;
 		b->newest = max(b->newest, known->begin);
 		if (known->entry != o.sector[i].newest)
-			b->at[b->nr++] = (struct behind) { .sector = i, .entry = known->entry };
+			b->at[b->nr++] = (struct behind) {
+				.sector = i, .entry = known->entry,
+				.content = content_number(&o.entry[known->entry]),
+			};
 	}
 	return NULL;
 }
@@ -673,41 +827,87 @@ static const struct entry *missing(const struct sector *s, u32 entry, u64 until)
 		const struct entry *other = &o.entry[i];
 
 		if (!other->dead && write_of(other)->begin >= end && !is_doubtful(other) &&
-		    durable_at(other) <= until)
+		    !is_discard(other) && durable_at(other) <= until)
 			return other;
 	}
 	return NULL;
+}
+
+/* The oldest discard, or write of the same content, that may have followed @other. */
+static const struct entry *excuse(const struct sector *s, const struct entry *other,
+				  u32 content)
+{
+	const struct entry *oldest = NULL;
+
+	for (u32 i = s->newest; i != NONE; i = o.entry[i].older) {
+		const struct entry *e = &o.entry[i];
+
+		if (!e->dead && (is_discard(e) || is_of(e, content)) &&
+		    write_of(e)->end > write_of(other)->begin &&
+		    (!oldest || write_of(e)->begin <= write_of(oldest)->begin))
+			oldest = e;
+	}
+	return oldest;
+}
+
+/*
+ * What a sector lacks may have an excuse: that makes the disk one of a later moment, by which
+ * others may lack more. Returns whether it did.
+ */
+static bool excuse_one(struct behinds *b, struct behind *at, u64 until, const char **error)
+{
+	const struct sector *s = &o.sector[at->sector];
+	const struct entry *other = missing(s, at->entry, until), *e;
+
+	if (!other)
+		return false;
+	e = excuse(s, other, at->content);
+	if (!e) {
+		*error = durable_at(other) <= o.on_disk ? "a later one was said to be there" :
+			 "it holds a write of a later epoch, but not this sector's before";
+		return false;
+	}
+	at->entry = e - o.entry;
+	b->newest = max(b->newest, write_of(e)->begin);
+	return true;
 }
 
 const char *oracle_disk(struct disk_content content, bool ordered)
 {
 	static struct behinds b;
 	const char *error;
-	u64 until;
+	bool again = true;
 
 	b.nr = 0;
 	b.newest = 0;
 	error = identify_all(content, &b);
-	if (error)
-		return error;
-	until = max(ordered ? b.newest : 0, o.on_disk);
-	for (u32 k = 0; k < b.nr; k++) {
-		u32 i = b.at[k].sector;
-		const struct entry *other = missing(&o.sector[i], b.at[k].entry, until);
+	while (again && !error) {
+		again = false;
+		for (u32 k = 0; k < b.nr && !error; k++) {
+			u32 i = b.at[k].sector;
 
-		if (!other)
-			continue;
-		return wrong("backing device alone", content.sector[i], o.first + i,
-			     durable_at(other) <= o.on_disk ? "a later one was said to be there" :
-			     "it holds a write of a later epoch, but not this sector's before");
+			again |= excuse_one(&b, &b.at[k], max(ordered ? b.newest : 0, o.on_disk),
+					    &error);
+			if (error)
+				error = wrong("backing device alone", content.sector[i],
+					      o.first + i, error);
+		}
 	}
-	return NULL;
+	return error;
 }
 
 bool oracle_was_written(u64 sector)
 {
 	for (u32 i = sector_at(sector)->newest; i != NONE; i = o.entry[i].older)
-		if (o.entry[i].write)
+		if (o.entry[i].write && !is_discard(&o.entry[i]))
+			return true;
+	return false;
+}
+
+bool oracle_was_zeroed(u64 sector)
+{
+	for (u32 i = sector_at(sector)->newest; i != NONE; i = o.entry[i].older)
+		if (o.entry[i].write && write_of(&o.entry[i])->zeroes)
 			return true;
 	return false;
 }

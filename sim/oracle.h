@@ -33,6 +33,9 @@ u32 oracle_write_begin(u64 sector, u32 sectors);
  * seen first. It is ended as the first one is, right behind that.
  */
 u32 oracle_write_again(u32 write);
+/* A write of zeroes, and a discard, which is no write; otherwise as oracle_write_begin(). */
+u32 oracle_zeroes_begin(u64 sector, u32 sectors);
+u32 oracle_discard_begin(u64 sector, u32 sectors);
 void oracle_write_end(u32 write, bool failed, bool fua);
 void oracle_fill(void *buf, u32 write, u64 sector, u32 sectors);
 
@@ -67,6 +70,10 @@ void oracle_all_on_disk(void);
 const char *oracle_disk(struct disk_content content, bool ordered);
 /* Has a write to that sector ever begun? */
 bool oracle_was_written(u64 sector);
+/* And one of zeroes? */
+bool oracle_was_zeroed(u64 sector);
+/* May a sector hold, after a crash, whatever it once held? */
+bool oracle_is_undefined(u64 sector);
 /* Has the backing device the newest content of each sector? Nothing is under way. */
 const char *oracle_disk_is_newest(const u8 *(*content)(u64 sector));
 

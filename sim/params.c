@@ -72,6 +72,9 @@ static void draw_load(struct sim_params *p, u64 seed)
 	SELDOM(fua, 3, 400);
 	SELDOM(preflush, 6, 300);
 	DRAW(flush, 0, 30, 100, 300);
+	SELDOM(discards, 3, 400);
+	SELDOM(zeroes, 6, 300);
+	SELDOM(no_discard, 8, 1);
 	SELDOM(scribble, 10, 500);
 	SELDOM(rewrites, 6, 700);
 	SELDOM(messages, 3, 800);

@@ -31,6 +31,9 @@
 	X(fua, 0, "of 1024 writes have FUA")				\
 	X(preflush, 0, "of 1024 writes have PREFLUSH")			\
 	X(flush, 100, "of 1024 requests are FLUSHes")			\
+	X(discards, 0, "of 1024 writes are discards instead")		\
+	X(zeroes, 0, "of 1024 writes are write zeroes instead")		\
+	X(no_discard, 0, "the backing device takes no discards")	\
 	X(scribble, 0, "of 1024 reads have their buffer changed meanwhile") \
 	X(rewrites, 0, "of 1024 writes have their buffer changed meanwhile") \
 	X(data_crc, 0, "data_crc true")					\

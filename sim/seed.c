@@ -54,6 +54,7 @@ static void new_disk(void)
 	const struct disk_config disk = {
 		.first = session_first_sector(p), .sectors = p->sectors,
 		.block_sectors = p->block, .write_cache = !p->no_write_cache,
+		.discards = !p->no_discard,
 		.read_errors = p->read_errors, .write_errors = p->write_errors,
 		.flush_errors = p->flush_errors, .latency_ns = p->latency_us * 1000ULL,
 	};

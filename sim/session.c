@@ -324,6 +324,20 @@ static void check_medium(const u8 *media, enum checker_state state, const char *
 	}
 }
 
+/* A discard has got to the backing device: a power cut now must leave no key of it. */
+static void check_discarded(sector_t sector, u32 sectors)
+{
+	u64 first = session_first_sector(params());
+	struct checker c;
+
+	if (media_errors() || !judge_medium(pmem_model_durable(), CHECKER_CRASHED, &c))
+		return;
+	for (u64 at = max(sector, first); at < min(sector + sectors, first + params()->sectors); at++)
+		if (medium.places[at - first].off)
+			sim_fail("sector %llu is discarded on the backing device, but has a key in the log",
+				 (unsigned long long)at);
+}
+
 /* What a sector holds by the log alone. */
 static const u8 *as_logged(u64 sector)
 {
@@ -349,6 +363,20 @@ static void set_disk_errors(u32 reads, u32 writes, u32 flushes)
 	note_disk(run.gone || writes || flushes);
 }
 
+static const char *op_name(const struct op *op)
+{
+	switch (op->flags & REQ_OP_MASK) {
+	case REQ_OP_READ:
+		return "read";
+	case REQ_OP_DISCARD:
+		return "discard";
+	case REQ_OP_WRITE_ZEROES:
+		return "write zeroes";
+	default:
+		return op->sectors ? "write" : "flush";
+	}
+}
+
 static void check_not_late(const struct op *op)
 {
 	unsigned long since = max(op->begun, run.mended);
@@ -356,7 +384,7 @@ static void check_not_late(const struct op *op)
 	if (op->busy && jiffies - since > LATE &&
 	    sim_points() - max(op->begun_at, run.mended_at) > LATE_POINTS)
 		sim_fail("a request has been under way for %lu s: %s %llu+%u, write %u",
-			 (jiffies - op->begun) / HZ, op_is_write(op->flags) ? "write" : "read",
+			 (jiffies - op->begun) / HZ, op_name(op),
 			 (unsigned long long)op->sector, op->sectors, op->write);
 }
 
@@ -588,8 +616,7 @@ static void trace_op(const struct op *op, const char *what, int error)
 {
 	if (run.s->trace)
 		fprintf(stderr, "[%8llu] %s %s%s%s %llu+%u write %u error %d\n",
-			(unsigned long long)sim_points(), what,
-			!op->sectors ? "flush" : op_is_write(op->flags) ? "write" : "read",
+			(unsigned long long)sim_points(), what, op_name(op),
 			op->flags & REQ_FUA ? " fua" : "",
 			op->sectors && op->flags & REQ_PREFLUSH ? " preflush" : "",
 			(unsigned long long)op->sector, op->sectors, op->write, error);
@@ -603,10 +630,11 @@ static void trace_op(const struct op *op, const char *what, int error)
  */
 static void check_write_error(const struct op *op, int error)
 {
-	if (has_modes() && op->sectors && disk_errors(op->disk_failed))
+	if ((has_modes() || op_is_discard(op->flags)) && op->sectors &&
+	    disk_errors(op->disk_failed))
 		return;
 	if (!media_errors())
-		sim_fail("a %s ended with %d", op->sectors ? "write" : "flush", error);
+		sim_fail("a %s ended with %d", op_name(op), error);
 	if (run.cache_failed || run.cleaner_asked || has_modes() || params()->rot ||
 	    params()->mainline)
 		return;
@@ -773,6 +801,10 @@ static void draw_op(struct op *op)
 	}
 	op->flags = REQ_OP_WRITE | (chance(p->fua) ? REQ_FUA : 0) |
 		    (chance(p->preflush) ? REQ_PREFLUSH : 0);
+	if (chance(p->discards))
+		op->flags = REQ_OP_DISCARD;
+	else if (chance(p->zeroes))
+		op->flags = REQ_OP_WRITE_ZEROES;
 }
 
 /*
@@ -821,6 +853,11 @@ static void change_task(void *arg)
 	}
 }
 
+static bool is_zeroes(const struct op *op)
+{
+	return (op->flags & REQ_OP_MASK) == REQ_OP_WRITE_ZEROES;
+}
+
 static void submit_op(struct submitter *sub, struct op *op)
 {
 	op->submitter = sub;
@@ -832,7 +869,11 @@ static void submit_op(struct submitter *sub, struct op *op)
 	op->idle_ns = 0;
 	op->disk_failed = disk_model_failed();
 	check_buffer(op);
-	if (op_is_write(op->flags) && op->sectors) {
+	if (op_is_discard(op->flags)) {
+		op->write = oracle_discard_begin(op->sector, op->sectors);
+	} else if (is_zeroes(op)) {
+		op->write = oracle_zeroes_begin(op->sector, op->sectors);
+	} else if (op_is_write(op->flags) && op->sectors) {
 		op->write = oracle_write_begin(op->sector, op->sectors);
 		oracle_fill(op->buf, op->write, op->sector, op->sectors);
 		if (chance(params()->rewrites))
@@ -841,7 +882,8 @@ static void submit_op(struct submitter *sub, struct op *op)
 	for (u32 i = 0; !op_is_write(op->flags) && i < op->sectors; i++)
 		memset(op->buf + (i << SECTOR_SHIFT), 0xee, 64);
 	trace_op(op, "begun", 0);
-	dm_host_rw_async(dm_host_bdev(run.md), op->flags, op->sector, op->buf, op->sectors,
+	dm_host_rw_async(dm_host_bdev(run.md), op->flags, op->sector,
+			 op_is_discard(op->flags) || is_zeroes(op) ? NULL : op->buf, op->sectors,
 			 op_done, op);
 }
 
@@ -932,8 +974,7 @@ static void check_stalls(u64 from_ns, u64 to_ns)
 		op->idle_ns += to_ns - from_ns;
 		if (op->idle_ns > STALL_NS)
 			sim_fail("a %s of %u sectors at %llu waits for a timer",
-				 !op->sectors ? "flush" :
-				 op_is_write(op->flags) ? "write" : "read",
+				 op_name(op),
 				 op->sectors, (unsigned long long)op->sector);
 	}
 }
@@ -1180,7 +1221,8 @@ static const char *disk_is_as_seen(void)
 	u64 first = session_first_sector(params());
 
 	for (u32 i = 0; run.looked && i < params()->sectors; i++)
-		if (run.known[i] && memcmp(whole + (i << SECTOR_SHIFT), disk_model_sector(first + i), SECTOR_SIZE))
+		if (run.known[i] && !oracle_is_undefined(first + i) &&
+		    memcmp(whole + (i << SECTOR_SHIFT), disk_model_sector(first + i), SECTOR_SIZE))
 			return "the backing device has not what was read";
 	return NULL;
 }
@@ -1282,6 +1324,9 @@ static bool script_step(char letter)
 	case 'd':
 		detach();
 		return attach();
+	case 'D':	/* across the end of a stretch; some of it is cached, some is not */
+		script_op(REQ_OP_DISCARD, middle - 6, 12);
+		break;
 	case 'x':	/* what is clean is formatted anew */
 		script_write_back();
 		detach();
@@ -1388,6 +1433,7 @@ static void session_task(void *arg)
 		sim_fail("the module cannot be loaded");
 	heal_disk();
 	note_disk(params()->write_errors || params()->flush_errors);
+	disk_model_set_discarded(check_discarded);
 	disk_model_start();
 	dm_host_add_bdev(pmem);
 	dm_host_add_bdev(disk);
