@@ -144,7 +144,7 @@ void host_open(struct host *h, u64 pmem_bytes, u64 disk_bytes)
 		.name = "pmem0", .bytes = pmem_bytes, .pmem = true,
 	});
 	h->disk = port_bdev_open(&(struct port_bdev_config) {
-		.name = "vda", .bytes = disk_bytes, .write_cache = true,
+		.name = "vda", .bytes = disk_bytes, .write_cache = true, .discard = true,
 	});
 	CHECK(h->pmem && h->disk);
 	CHECK(!dm_host_add_bdev(h->pmem));

@@ -21,6 +21,7 @@ struct cell {
 	bool cached;
 	bool clean;
 	bool used;
+	bool discarded;
 	u32 seg;
 	u32 off;
 	u32 key_delta;
@@ -104,16 +105,22 @@ static void uncache(struct cell *c, struct pcache_delta *d)
 {
 	if (!c->cached)
 		return;
-	if (c->clean)
-		d->clean++;
-	else
-		d->dirty++;
+	if (!c->discarded) {
+		d->clean += c->clean;
+		d->dirty += !c->clean;
+	}
 	c->cached = false;
 }
 
 static bool same_place(const struct cell *c, u32 i, const struct pcache_extent *e)
 {
 	return c->cached && c->seg == e->seg && c->off == e->off + i;
+}
+
+/* Does a cut with @e take it out? */
+static bool is_dropped(const struct cell *c, u32 i, const struct pcache_extent *e)
+{
+	return same_place(c, i, e) && (c->discarded ? e->discarded : c->clean);
 }
 
 static void model_insert(const struct pcache_extent *e, struct pcache_delta *d)
@@ -225,15 +232,21 @@ static void do_drop(void)
 	struct pcache_extent e = random_key();
 	struct pcache_delta is = { }, expected = { };
 
+	e.discarded = host_chance(&rnd, 50);
 	prepare(0);
 	pcache_tree_cut(&tree, e.sector, e.sectors, &e, &is);
 	for (u32 i = 0; i < e.sectors; i++) {
 		struct cell *c = &model[e.sector + i];
 
-		if (c->clean && same_place(c, i, &e))
+		if (is_dropped(c, i, &e))
 			uncache(c, &expected);
 	}
 	check_delta(&is, &expected);
+}
+
+static bool in_tree(sector_t sector, struct pcache_extent *e)
+{
+	return pcache_tree_first(&tree, sector, e) && e->sector <= sector;
 }
 
 static void do_clean(void)
@@ -247,7 +260,7 @@ static void do_clean(void)
 	for (u32 i = 0; i < e.sectors; i++) {
 		struct cell *c = &model[e.sector + i];
 
-		if (c->cached && !c->clean && same_place(c, i, &e)) {
+		if (c->cached && !c->clean && !c->discarded && same_place(c, i, &e)) {
 			c->clean = true;
 			expected.dirty++;
 			expected.clean++;
@@ -270,11 +283,17 @@ static void do_use(void)
 		model[e.sector + i].used = true;
 }
 
+/* May it be copied, to be clean? */
+static bool is_good(const struct cell *c, u32 i, const struct pcache_extent *e)
+{
+	return c->clean && !c->discarded && same_place(c, i, e);
+}
+
 /* What reclaim asks before key_tail passes a key. */
 static void do_find_used(void)
 {
 	struct pcache_extent e = random_key(), part;
-	bool all_clean = true, found = true;
+	bool all_good = true, found = true;
 	u32 i = 0, end;
 
 	for (; found; i = end) {
@@ -284,32 +303,57 @@ static void do_find_used(void)
 		for (; i < end; i++) {
 			const struct cell *c = &model[e.sector + i];
 
-			CHECK(!(c->clean && c->used && same_place(c, i, &e)), "sector %llu",
-			      e.sector + i);
+			CHECK(!(c->used && is_good(c, i, &e)), "sector %llu", e.sector + i);
 		}
 		for (end += found ? part.sectors : 0; i < end; i++) {
 			const struct cell *c = &model[e.sector + i];
 
-			CHECK(c->clean && c->used && same_place(c, i, &e), "sector %llu",
-			      e.sector + i);
+			CHECK(c->used && is_good(c, i, &e), "sector %llu", e.sector + i);
 			CHECK_EQ(part.off + e.sector + i - part.sector, c->off);
 		}
 	}
 	for (i = 0; i < e.sectors; i++)
-		all_clean &= model[e.sector + i].clean && same_place(&model[e.sector + i], i, &e);
-	CHECK_EQ(pcache_tree_is_clean(&tree, &e), all_clean);
+		all_good &= is_good(&model[e.sector + i], i, &e);
+	CHECK_EQ(pcache_tree_is_clean(&tree, &e), all_good);
 }
 
 /*
  * Without spare leaves
  */
 
-static bool in_tree(sector_t sector, struct pcache_extent *e)
+/* In steps; without spare leaves what would have to be split stays as it is. */
+static void do_discard(void)
 {
-	return pcache_tree_first(&tree, sector, e) && e->sector <= sector;
+	bool starved = host_chance(&rnd, 30);
+	struct pcache_extent found;
+	sector_t from, at, end, to;
+	u32 sectors;
+
+	random_range(&from, &sectors);
+	for (at = from, end = from + sectors; at < end; at = to) {
+		struct pcache_delta is = { }, expected = { };
+
+		/* As pcache_index_discard() has it. */
+		set_spares(starved ? host_below(&rnd, 2) : pcache_tree_need(10));
+		to = pcache_tree_discard(&tree, at, end, 1 + host_below(&rnd, 20), &is);
+		CHECK(to > at && to <= end);
+		for (; at < to; at++) {
+			struct cell *c = &model[at];
+
+			if (!c->cached || c->discarded)
+				continue;
+			CHECK(in_tree(at, &found) && (found.discarded || starved));
+			if (!found.discarded)
+				continue;
+			uncache(c, &expected);
+			c->cached = c->discarded = true;
+		}
+		check_delta(&is, &expected);
+	}
+	model_merge(from, sectors);
 }
 
-/* More may go than was asked for, but only clean data of the same place behind it. */
+/* More may go than was asked for, but only such data of the same place behind it. */
 static void starved_drop(struct pcache_extent e)
 {
 	struct pcache_delta is = { }, expected = { };
@@ -321,20 +365,22 @@ static void starved_drop(struct pcache_extent e)
 	for (; e.sector + i < SECTORS; i++) {
 		struct cell *c = &model[e.sector + i];
 
-		if (i >= e.sectors && !(c->clean && same_place(c, i, &e)))
+		if (i >= e.sectors && !is_dropped(c, i, &e))
 			break;
-		if (c->clean && same_place(c, i, &e) && !in_tree(e.sector + i, &found))
+		if (is_dropped(c, i, &e) && !in_tree(e.sector + i, &found))
 			uncache(c, &expected);
 		else if (i < e.sectors)
-			CHECK(!(c->clean && same_place(c, i, &e)), "sector %llu is left",
-			      e.sector + i);
+			CHECK(!is_dropped(c, i, &e), "sector %llu is left", e.sector + i);
 	}
 	check_delta(&is, &expected);
 }
 
 static void do_starved_drop(void)
 {
-	starved_drop(random_key());
+	struct pcache_extent e = random_key();
+
+	e.discarded = host_chance(&rnd, 50);
+	starved_drop(e);
 }
 
 /* What becomes clean may be taken out instead; or it has to be tried again. */
@@ -350,7 +396,7 @@ static void do_starved_clean(void)
 	for (u32 i = 0; i < e.sectors; i++) {
 		struct cell *c = &model[e.sector + i];
 
-		if (!c->cached || c->clean || !same_place(c, i, &e))
+		if (!c->cached || c->clean || c->discarded || !same_place(c, i, &e))
 			continue;
 		if (!in_tree(e.sector + i, &found)) {
 			uncache(c, &expected);
@@ -374,6 +420,7 @@ static void check_cell(const struct pcache_extent *e, u32 i)
 	CHECK(c->cached, "sector %llu is in the tree, but not in the model", e->sector + i);
 	CHECK_EQ(e->clean, c->clean);
 	CHECK_EQ(e->used, c->used);
+	CHECK_EQ(e->discarded, c->discarded);
 	CHECK_EQ(e->seg, c->seg);
 	CHECK_EQ(e->off + i, c->off);
 	if (tree.crc) {
@@ -434,7 +481,7 @@ static void run(bool crc, u64 seed, u32 ops)
 	memset(model, 0, sizeof(model));
 	pcache_tree_init(&tree, crc, &pool);
 	for (u32 op = 0; op < ops; op++) {
-		switch (host_below(&rnd, 12)) {
+		switch (host_below(&rnd, 13)) {
 		case 0 ... 4:
 			do_insert();
 			break;
@@ -452,6 +499,9 @@ static void run(bool crc, u64 seed, u32 ops)
 			break;
 		case 9:
 			do_find_used();
+			break;
+		case 10:
+			do_discard();
 			break;
 		default:
 			do_look_up();
@@ -498,6 +548,35 @@ static void run_full_leaves(bool crc)
 	pcache_tree_clear(&tree);
 }
 
+/*
+ * What is discarded goes with its key. Where keys of the same place may stand in the log
+ * twice, nobody knows then what is there.
+ */
+static void run_forgotten_discards(void)
+{
+	struct pcache_extent e = { .sectors = 8, .seg = 1 };
+	struct pcache_delta d = { };
+
+	host_section("forgotten discards");
+	pcache_tree_init(&tree, false, &pool);
+	for (u32 forgot = 0; forgot < 2; forgot++) {
+		tree.forgot = forgot;
+		prepare(10);
+		pcache_tree_insert(&tree, &e, &d);
+		CHECK_EQ(pcache_tree_discard(&tree, 0, 8, 10, &d), 8);
+		pcache_tree_cut(&tree, 0, 8, &e, &d);
+		CHECK(!pcache_tree_is_hole(&tree, 0, 8));
+		CHECK(!tree.no_fills);
+		e.discarded = true;
+		pcache_tree_cut(&tree, 0, 8, &e, &d);
+		CHECK(pcache_tree_is_hole(&tree, 0, 8));
+		CHECK_EQ(tree.no_fills, forgot);
+		e.discarded = false;
+	}
+	pcache_tree_clear(&tree);
+	CHECK(!tree.no_fills);
+}
+
 static bool fail_all(gfp_t gfp, size_t size)
 {
 	return true;
@@ -531,6 +610,7 @@ int main(void)
 	run(true, seed, ops);
 	run_full_leaves(false);
 	run_full_leaves(true);
+	run_forgotten_discards();
 	run_without_memory();
 	mempool_exit(&pool);
 	return host_end();
