@@ -196,6 +196,70 @@ static void test_parts_of_keys(void)
 	}
 }
 
+static void discard(struct fixture *f, u32 at, u32 n)
+{
+	CHECK_EQ(dm_host_rw(dm_host_bdev(f->h.md), REQ_OP_DISCARD, at, NULL, n), 0);
+}
+
+/* What was used and then discarded has no second turn; what is around it has. */
+static void discarded(const char *options)
+{
+	struct fixture f;
+	u64 before;
+
+	host_section("%s", options);
+	open_cache(&f, options);
+	write_hot(&f);
+	check_range(&f, 0, HOT);
+	discard(&f, 0, HOT);
+	write_cold(&f, 2 * TURN);
+	CHECK_EQ(status(&f).second_chances, 0);
+
+	write_sectors(&f, 0, 24);
+	settle(&f);
+	check_range(&f, 0, 24);
+	discard(&f, 8, 8);
+	before = status(&f).read_misses;
+	while (status(&f).second_chances < 2)
+		write_cold(&f, COLD_SECTORS);
+	check_range(&f, 0, 8);
+	check_range(&f, 16, 8);
+	CHECK_EQ(status(&f).read_misses, before);
+	/* It was written back before, and its key is gone: it is as if it had never been cached. */
+	check_range(&f, 8, 8);
+	CHECK_EQ(status(&f).read_misses, before + 1);
+	AWAIT(status(&f).fills);
+	check_range(&f, 0, 24);
+	CHECK_EQ(status(&f).read_misses + status(&f).read_partial_hits, before + 1);
+	close_cache(&f);
+}
+
+static void test_discarded(void)
+{
+	for (u32 i = 0; variants[i]; i++)
+		discarded(variants[i]);
+}
+
+/* Data that was dirty when it was discarded, and never got to the backing device. */
+static void test_left_out(void)
+{
+	struct fixture f;
+
+	open_cache(&f, "writeback_order fast");
+	write_cold(&f, 2 * COLD_SECTORS);
+	port_bdev_fault(f.h.disk, PORT_FAULT_WRITE, 0, HOT, PORT_FAULT_ALWAYS, BLK_STS_IOERR);
+	write_sectors(&f, 0, HOT);
+	check_range(&f, 0, HOT);
+	discard(&f, 0, HOT);
+	port_bdev_clear_faults(f.h.disk);
+	CHECK_EQ(status(&f).dirty_sectors, 0);
+	write_cold(&f, 2 * TURN);
+	CHECK_EQ(status(&f).second_chances, 0);
+	for (u32 i = 0; i < HOT; i++)
+		f.newest[i] = 0;
+	close_cache(&f);
+}
+
 /* What was written since it was read is not brought back. */
 static void test_overwritten(void)
 {
@@ -398,6 +462,8 @@ static const struct test_case cases[] = {
 	{ "not_after_attach", test_not_after_attach },
 	{ "copies_are_clean", test_copies_are_clean },
 	{ "parts_of_keys", test_parts_of_keys },
+	{ "discarded", test_discarded },
+	{ "left_out", test_left_out },
 	{ "overwritten", test_overwritten },
 	{ "bound", test_bound },
 	{ "spoilt", test_spoilt },

@@ -1988,6 +1988,53 @@ static void test_turn_waits_for_nothing(void)
 	drop_bare(&f, pc);
 }
 
+static struct {
+	struct pcache *pc;
+	bool done;
+} discarder;
+
+/* At the first allocation somebody discards what is being copied. */
+static bool discard_meanwhile(gfp_t gfp, size_t size)
+{
+	if (!discarder.done) {
+		discarder.done = true;
+		pcache_index_discard(discarder.pc, 40, 8);
+	}
+	return false;
+}
+
+/* A discard comes when the data of a second turn has been copied, before it is logged. */
+static void test_turn_of_what_is_discarded(void)
+{
+	struct pcache_extent key = { .sector = 40, .sectors = 8, .key_sectors = 8, .clean = true };
+	struct fixture f;
+	struct pcache *pc = make_bare(&f, SMALL_SEGS, SMALL_SECTORS);
+	struct pcache_shard *sh = pcache_index_shard(pc, key.sector);
+	struct pcache_extent found;
+
+	CHECK(!pcache_resume(pc));
+	log_key(pc, &key);
+	spin_lock(&sh->lock);
+	pcache_tree_use(&sh->tree, key.sector);
+	CHECK_EQ(sh->tree.nr_spares, 0);
+	spin_unlock(&sh->lock);
+	discarder.pc = pc;
+	discarder.done = false;
+	/* To log it a leaf is wanted. */
+	port_set_alloc_failure(discard_meanwhile);
+	pcache_turn(pc, &key);
+	port_set_alloc_failure(NULL);
+	CHECK(discarder.done);
+	CHECK_EQ(pcache_stat(pc, PCACHE_STAT_SECOND_CHANCES), 0);
+	CHECK_EQ(pcache_stat(pc, PCACHE_STAT_CACHED_SECTORS), 0);
+	spin_lock(&sh->lock);
+	CHECK(pcache_tree_first(&sh->tree, 40, &found));
+	CHECK(found.discarded && found.sectors == 8 && pcache_same_place(&found, &key));
+	spin_unlock(&sh->lock);
+	pcache_suspend(pc);
+	drop_bare(&f, pc);
+}
+
 static const struct test_case cases[] = {
 	{ "write_errors", test_write_errors },
 	{ "held_up_stays_dirty", test_held_up_stays_dirty },
@@ -2023,6 +2070,7 @@ static const struct test_case cases[] = {
 	{ "written_while_logged_again", test_written_while_logged_again },
 	{ "clean_without_memory", test_clean_without_memory },
 	{ "turn_waits_for_nothing", test_turn_waits_for_nothing },
+	{ "turn_of_what_is_discarded", test_turn_of_what_is_discarded },
 	{ "bare", test_bare },
 	{ "epoch_before_end", test_epoch_before_end },
 	{ "bad_data_leaves_reserve", test_bad_data_leaves_reserve },
