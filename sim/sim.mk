@@ -50,7 +50,7 @@ sim: $(S)/sim
 exhaustive: $(S)/exhaustive
 	@$(S)/exhaustive --length $(or $(LENGTH),3)
 
-test-sim: sim-programs $(S)/misses $(S)/misses-engine-64k
+test-sim: sim-programs $(S)/misses $(S)/misses-engine-64k $(S)/misses-engine-256k
 	@sim/run-tests
 
 # Eviction policies compared: models of them, and the engine with segments of several
