@@ -527,6 +527,7 @@ u64 pcache_age_of(const struct pcache_age *a, u64 ord, time64_t now);
  * @sector: write-back: of which sectors it wants to know, the first one
  * @end: write-back: and the one behind the last
  * @from: write-back: ord; no key of its own stands before
+ * @run: write-back: the work ran so many times before the wait began, or was running
  * @give_up: write-back: an error of the backing device ends the wait
  * @failed: write-back: some of these sectors could not be written, or not be read
  * @done: called without locks, in process context, once; may sleep no longer
@@ -539,6 +540,7 @@ struct pcache_waiter {
 	sector_t sector;
 	sector_t end;
 	u64 from;
+	u64 run;
 	bool give_up;
 	bool failed;
 	void (*done)(struct pcache_waiter *w, int err);
@@ -925,6 +927,7 @@ struct pcache_range {
  * @end_keep: unless more segments than this were free (likewise)
  * @needs_room: to log unreadable data again; freed segments wake it
  * @lap_wait: the last lap was for waits up to this one
+ * @runs: how often the work has run (likewise)
  * @flush_wanted: a fill has waited for discards to be durable
  * @pause_ms: the last one after an error; 0: there was none since it worked
  * @stop: no further round
@@ -956,6 +959,7 @@ struct pcache_writeback {
 	u32 end_keep;
 	bool needs_room;
 	u64 lap_wait;
+	u64 runs;
 	u32 pause_ms;
 	bool flush_wanted;
 	bool lapped;

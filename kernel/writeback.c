@@ -631,14 +631,17 @@ static int log_tree_again(struct pcache *pc, struct pcache_tree *t, bool spoil)
 	return 0;
 }
 
-/* Takes a waiter whose target is at most @ord off the list; @all: not only who gives up. */
-static struct pcache_waiter *take_waiter(struct pcache *pc, u64 ord, bool all)
+/*
+ * Takes a waiter whose target is at most @ord off the list, and that was there before run
+ * @run of the work; @all: not only who gives up.
+ */
+static struct pcache_waiter *take_waiter(struct pcache *pc, u64 ord, u64 run, bool all)
 {
 	struct pcache_waiter *w, *found = NULL;
 
 	spin_lock(&pc->journal.lock);
 	list_for_each_entry(w, &pc->wb.waiters, link) {
-		if (w->target <= ord && (all || w->give_up)) {
+		if (w->target <= ord && w->run < run && (all || w->give_up)) {
 			list_del_init(&w->link);
 			found = w;
 			break;
@@ -678,7 +681,7 @@ static void finish_waiters(struct pcache *pc, u64 ord)
 {
 	struct pcache_waiter *w;
 
-	while ((w = take_waiter(pc, ord, true)))
+	while ((w = take_waiter(pc, ord, U64_MAX, true)))
 		w->done(w, w->failed ? hopeless(pc, w) : 0);
 }
 
@@ -687,7 +690,19 @@ static void finish_hopeless(struct pcache *pc, u64 ord, bool all)
 {
 	struct pcache_waiter *w;
 
-	while ((w = take_waiter(pc, ord, all)))
+	while ((w = take_waiter(pc, ord, U64_MAX, all)))
+		w->done(w, hopeless(pc, w));
+}
+
+/*
+ * All that is dirty is unreadable, and stands before @ord. Who came since the work began to
+ * look has it run again: some may have been discarded meanwhile, which logs nothing.
+ */
+static void finish_stuck(struct pcache *pc, u64 ord)
+{
+	struct pcache_waiter *w;
+
+	while ((w = take_waiter(pc, ord, pc->wb.runs, true)))
 		w->done(w, hopeless(pc, w));
 }
 
@@ -696,7 +711,7 @@ static void fail_waiters(struct pcache *pc)
 {
 	struct pcache_waiter *w;
 
-	while ((w = take_waiter(pc, U64_MAX, true)))
+	while ((w = take_waiter(pc, U64_MAX, U64_MAX, true)))
 		w->done(w, -EIO);
 }
 
@@ -1006,6 +1021,9 @@ static void run_rounds(struct pcache *pc)
 	/* Woken too late, it may find that there are no segments any more. */
 	if (READ_ONCE(pc->wb.stop))
 		return;
+	spin_lock(&pc->journal.lock);
+	pc->wb.runs++;
+	spin_unlock(&pc->journal.lock);
 	waits = waits_served(pc);
 	WRITE_ONCE(pc->wb.needs_room, false);
 	if (READ_ONCE(pc->wb.flush_wanted)) {
@@ -1029,7 +1047,7 @@ static void run_rounds(struct pcache *pc)
 			finish_waiters(pc, pc->journal.dirty_tail.ord);
 			return;
 		} else if (o == ROUND_STUCK) {
-			finish_hopeless(pc, rd.durable, true);
+			finish_stuck(pc, rd.durable);
 			came_to_end(pc, &rd, pc->segs.reserved, waits);
 			return;
 		} else if (o == ROUND_NO_ROOM && !rd.single) {
@@ -1169,6 +1187,7 @@ void pcache_writeback_wait(struct pcache *pc, struct pcache_waiter *w)
 	w->failed = false;
 	spin_lock(&j->lock);
 	w->target = j->durable.ord;
+	w->run = pc->wb.runs;
 	stopped = pc->wb.stop;
 	if (!stopped) {
 		list_add_tail(&w->link, &pc->wb.waiters);
