@@ -690,14 +690,11 @@ struct mapped_device *dm_host_start(const char *name, const char *table,
 
 /* What a host may ask */
 
-int dm_host_status(struct mapped_device *md, status_type_t type,
-		   unsigned int flags, char *buf, size_t size)
+static int table_status(struct dm_table *t, status_type_t type, unsigned int flags,
+			char *buf, size_t size)
 {
-	struct dm_table *t = get_live(md, false);
 	size_t used = 0;
 
-	if (!t)
-		return -ENXIO;
 	buf[0] = '\0';
 	for (unsigned int i = 0; i < t->nr_targets; i++) {
 		struct dm_target *ti = &t->targets[i];
@@ -713,8 +710,32 @@ int dm_host_status(struct mapped_device *md, status_type_t type,
 		shim_serve_io_end();
 		used += strlen(buf + used);
 	}
-	put_live(t);
 	return used + 1 >= size ? -ENOSPC : 0;
+}
+
+int dm_host_status(struct mapped_device *md, status_type_t type,
+		   unsigned int flags, char *buf, size_t size)
+{
+	struct dm_table *t = get_live(md, false);
+	int ret;
+
+	if (!t)
+		return -ENXIO;
+	ret = table_status(t, type, flags, buf, size);
+	put_live(t);
+	return ret;
+}
+
+int dm_host_status_loaded(struct mapped_device *md, status_type_t type,
+			  char *buf, size_t size)
+{
+	int ret = -ENXIO;
+
+	mutex_lock(&md->suspend_lock);
+	if (md->loaded)
+		ret = table_status(md->loaded, type, 0, buf, size);
+	mutex_unlock(&md->suspend_lock);
+	return ret;
 }
 
 static int send_message(struct dm_target *ti, int argc, char **argv, char *result,

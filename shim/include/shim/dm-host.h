@@ -45,6 +45,9 @@ struct mapped_device *dm_host_start(const char *name, const char *table,
 /* A line for each target, as dmsetup status or table prints it. */
 int dm_host_status(struct mapped_device *md, status_type_t type,
 		   unsigned int flags, char *buf, size_t size);
+/* The same with --inactive: of the table that was loaded and not resumed. */
+int dm_host_status_loaded(struct mapped_device *md, status_type_t type,
+			  char *buf, size_t size);
 /* As the target's message(): 1 means that @result holds text. */
 int dm_host_message(struct mapped_device *md, const char *message,
 		    char *result, size_t size);
