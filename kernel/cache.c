@@ -25,14 +25,15 @@ const char *pcache_state_name(enum pcache_state state)
 }
 
 /*
- * What each state may be left to. To rw and ro only pcache_resume() goes; to fail whoever
+ * What each state may be left to. To rw and ro only pcache_resume() goes, from one to the
+ * other with a table that asks for it; to fail whoever
  * finds metadata that cannot be read, or no room for the log: write-back, reclaim and
  * commits, which run in rw only.
  */
 static const unsigned long left_to[] = {
 	[PCACHE_NEW] = BIT(PCACHE_RW) | BIT(PCACHE_RO),
-	[PCACHE_RW] = BIT(PCACHE_FAIL),
-	[PCACHE_RO] = 0,
+	[PCACHE_RW] = BIT(PCACHE_FAIL) | BIT(PCACHE_RO),
+	[PCACHE_RO] = BIT(PCACHE_RW),
 	[PCACHE_FAIL] = 0,
 };
 
@@ -171,26 +172,38 @@ static int replace_formatted(struct pcache *pc, const char **error)
 	return pcache_super_plan_format(pc, error);
 }
 
+/* A damaged log may only be read. */
+static int may_write(const struct pcache *pc, bool read_only, const char **error)
+{
+	if (read_only || !pc->damage.found)
+		return 0;
+	*error = "Cache log is damaged (see the kernel log): attach read-only, or repair";
+	return -EUCLEAN;
+}
+
+/* What the line does not name is as the medium has it. */
+static void take_given(struct pcache *pc)
+{
+	pcache_super_recall_options(pc);
+	if (test_bit(PCACHE_OPT_GC_PERCENT, &pc->options.given))
+		WRITE_ONCE(pc->gc_percent, pc->options.gc_percent);
+	if (test_bit(PCACHE_OPT_CACHE_MODE, &pc->options.given))
+		WRITE_ONCE(pc->mode, pc->options.mode);
+}
+
 static int load(struct pcache *pc, const char **error)
 {
 	int r = pcache_super_load(pc, error);
 
 	if (r || pc->super.format)
 		return r;
-	if (test_bit(PCACHE_OPT_GC_PERCENT, &pc->options.given))
-		pc->gc_percent = pc->options.gc_percent;
-	if (test_bit(PCACHE_OPT_CACHE_MODE, &pc->options.given))
-		pc->mode = pc->options.mode;
+	take_given(pc);
 	r = load_log(pc, error);
 	if (r)
 		return r;
 	if (pc->options.format == PCACHE_FORMAT_FORCE)
 		return replace_formatted(pc, error);
-	if (pc->damage.found && !pc->read_only) {
-		*error = "Cache log is damaged (see the kernel log): attach read-only, or repair";
-		return -EUCLEAN;
-	}
-	return 0;
+	return may_write(pc, pc->read_only, error);
 }
 
 static int make_parts(struct pcache *pc)
@@ -199,12 +212,9 @@ static int make_parts(struct pcache *pc)
 	       pcache_writeback_init(pc);
 }
 
-static int make_base(struct pcache *pc, const struct pcache_config *config)
+/* What a table says, and what its backing device is today. */
+static void take_line(struct pcache *pc, const struct pcache_config *config)
 {
-	pc->name = config->name;
-	pc->media = config->media;
-	pc->media_bytes = config->media_bytes;
-	pc->backing = config->backing;
 	pc->backing_sectors = bdev_nr_sectors(config->backing);
 	pc->block_sectors = bdev_logical_block_size(config->backing) >> SECTOR_SHIFT;
 	pc->read_only = config->read_only;
@@ -214,6 +224,15 @@ static int make_base(struct pcache *pc, const struct pcache_config *config)
 	pc->cutoff_sectors = config->options.cutoff_kb << (10 - SECTOR_SHIFT);
 	pc->event = config->event;
 	pc->event_data = config->event_data;
+}
+
+static int make_base(struct pcache *pc, const struct pcache_config *config)
+{
+	pc->name = config->name;
+	pc->media = config->media;
+	pc->media_bytes = config->media_bytes;
+	pc->backing = config->backing;
+	take_line(pc, config);
 	mutex_init(&pc->admin);
 	pcache_streams_init(pc);
 	INIT_WORK(&pc->event_work, event_work);
@@ -286,6 +305,80 @@ void pcache_destroy(struct pcache *pc)
 	kfree(pc);
 }
 
+/**
+ * pcache_reload_check() - May another table line take a cache over?
+ * @pc: cache that was resumed at least once; it may run
+ * @config: what the other table says; its devices are the same ones
+ * @error: why not
+ *
+ * Changes nothing.
+ *
+ * Context: may sleep. Return: 0 or -errno.
+ */
+int pcache_reload_check(struct pcache *pc, const struct pcache_config *config,
+			const char **error)
+{
+	if (config->options.format == PCACHE_FORMAT_FORCE) {
+		*error = "A live cache is not formatted: remove the device first, or leave format force out";
+		return -EBUSY;
+	}
+	if (config->media_bytes < PCACHE_SEGS_OFF + (u64)pc->super.seg_total * PCACHE_SEG_BYTES) {
+		*error = "Cache device is smaller than its super-block says";
+		return -EUCLEAN;
+	}
+	return may_write(pc, config->read_only, error) ?:
+	       pcache_super_check_line(pc, &config->options, bdev_nr_sectors(config->backing),
+				       error);
+}
+
+/**
+ * pcache_reload() - Another table line takes a cache over.
+ * @pc: cache, suspended
+ * @config: what pcache_reload_check() has found good
+ *
+ * It holds from here on, and is stored by the pcache_resume() that has to follow.
+ * Nobody hears of events by way of the older line any more.
+ *
+ * Context: may sleep, but not for I/O.
+ */
+void pcache_reload(struct pcache *pc, const struct pcache_config *config)
+{
+	mutex_lock(&pc->admin);
+	flush_work(&pc->event_work);
+	take_line(pc, config);
+	take_given(pc);
+	mutex_unlock(&pc->admin);
+	pcache_event(pc);
+}
+
+/**
+ * pcache_silence() - Nobody is to hear of events any more.
+ * @pc: cache, suspended
+ *
+ * Context: may sleep.
+ */
+void pcache_silence(struct pcache *pc)
+{
+	mutex_lock(&pc->admin);
+	flush_work(&pc->event_work);
+	pc->event = NULL;
+	mutex_unlock(&pc->admin);
+}
+
+/**
+ * pcache_may_go() - Would nothing be lost for now if another cache took its place?
+ * @pc: cache
+ * @suspended: it is; else what is written meanwhile has to be clean as well
+ *
+ * Context: process context, no locks.
+ */
+bool pcache_may_go(struct pcache *pc, bool suspended)
+{
+	return !pcache_stat(pc, PCACHE_STAT_DIRTY_SECTORS) &&
+	       (suspended || (pcache_mode_is_through(READ_ONCE(pc->mode)) &&
+			      pcache_writeback_settled(pc)));
+}
+
 /*
  * Formats as planned, and loads what that made. Memory for that must not wait for
  * I/O: it might be to the mapped device, which keeps it back until it is resumed.
@@ -321,7 +414,8 @@ int pcache_resume(struct pcache *pc)
 
 	mutex_lock(&pc->admin);
 	if (pc->read_only) {
-		pcache_set_state(pc, PCACHE_RO, NULL);
+		if (pc->state != PCACHE_FAIL)
+			pcache_set_state(pc, PCACHE_RO, NULL);
 		goto out;
 	}
 	if (pc->super.format)

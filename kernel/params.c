@@ -18,7 +18,7 @@
  * @expected: what values are allowed, for an error text
  * @parse: takes a value into the options; false: not allowed
  * @set: takes the parsed value into a running cache; NULL: not at run time
- * @print: the value, for the table line; NULL: not printed
+ * @print: the value, for the table line
  */
 struct option {
 	const char *name;
@@ -26,7 +26,7 @@ struct option {
 	const char *expected;
 	bool (*parse)(const char *value, struct pcache_options *o);
 	int (*set)(struct pcache *pc, const struct pcache_options *o);
-	int (*print)(struct pcache *pc, char *buf, size_t bytes);
+	int (*print)(const struct pcache_options *o, char *buf, size_t bytes);
 };
 
 static const char * const mode_names[] = {
@@ -64,9 +64,9 @@ static int set_cache_mode(struct pcache *pc, const struct pcache_options *o)
 	return 0;
 }
 
-static int print_cache_mode(struct pcache *pc, char *buf, size_t bytes)
+static int print_cache_mode(const struct pcache_options *o, char *buf, size_t bytes)
 {
-	return scnprintf(buf, bytes, "%s", mode_names[READ_ONCE(pc->mode)]);
+	return scnprintf(buf, bytes, "%s", mode_names[o->mode]);
 }
 
 /* What holds: a mode that needs a clean cache is not there while it is cleaned. */
@@ -85,9 +85,9 @@ static bool parse_data_crc(const char *value, struct pcache_options *o)
 	return o->data_crc || !strcmp(value, "false");
 }
 
-static int print_data_crc(struct pcache *pc, char *buf, size_t bytes)
+static int print_data_crc(const struct pcache_options *o, char *buf, size_t bytes)
 {
-	return scnprintf(buf, bytes, "%s", pc->data_crc ? "true" : "false");
+	return scnprintf(buf, bytes, "%s", o->data_crc ? "true" : "false");
 }
 
 static bool parse_gc_percent(const char *value, struct pcache_options *o)
@@ -103,9 +103,9 @@ static int set_gc_percent(struct pcache *pc, const struct pcache_options *o)
 	return 0;
 }
 
-static int print_gc_percent(struct pcache *pc, char *buf, size_t bytes)
+static int print_gc_percent(const struct pcache_options *o, char *buf, size_t bytes)
 {
-	return scnprintf(buf, bytes, "%u", READ_ONCE(pc->gc_percent));
+	return scnprintf(buf, bytes, "%u", o->gc_percent);
 }
 
 static bool parse_order(const char *value, struct pcache_options *o)
@@ -114,9 +114,9 @@ static bool parse_order(const char *value, struct pcache_options *o)
 	return o->ordered || !strcmp(value, "fast");
 }
 
-static int print_order(struct pcache *pc, char *buf, size_t bytes)
+static int print_order(const struct pcache_options *o, char *buf, size_t bytes)
 {
-	return scnprintf(buf, bytes, "%s", pc->ordered ? "ordered" : "fast");
+	return scnprintf(buf, bytes, "%s", o->ordered ? "ordered" : "fast");
 }
 
 static bool parse_cutoff(const char *value, struct pcache_options *o)
@@ -130,10 +130,9 @@ static int set_cutoff(struct pcache *pc, const struct pcache_options *o)
 	return 0;
 }
 
-static int print_cutoff(struct pcache *pc, char *buf, size_t bytes)
+static int print_cutoff(const struct pcache_options *o, char *buf, size_t bytes)
 {
-	return scnprintf(buf, bytes, "%u",
-			 READ_ONCE(pc->cutoff_sectors) >> (10 - SECTOR_SHIFT));
+	return scnprintf(buf, bytes, "%u", o->cutoff_kb);
 }
 
 static bool parse_eviction(const char *value, struct pcache_options *o)
@@ -148,9 +147,9 @@ static int set_eviction(struct pcache *pc, const struct pcache_options *o)
 	return 0;
 }
 
-static int print_eviction(struct pcache *pc, char *buf, size_t bytes)
+static int print_eviction(const struct pcache_options *o, char *buf, size_t bytes)
 {
-	return scnprintf(buf, bytes, "%s", READ_ONCE(pc->clock) ? "clock" : "fifo");
+	return scnprintf(buf, bytes, "%s", o->clock ? "clock" : "fifo");
 }
 
 static bool parse_format(const char *value, struct pcache_options *o)
@@ -167,9 +166,9 @@ static bool parse_format(const char *value, struct pcache_options *o)
 }
 
 /* "force" is for once, and "auto" goes without saying. */
-static int print_format(struct pcache *pc, char *buf, size_t bytes)
+static int print_format(const struct pcache_options *o, char *buf, size_t bytes)
 {
-	return pc->options.format == PCACHE_FORMAT_NEVER ? scnprintf(buf, bytes, "never") : 0;
+	return o->format == PCACHE_FORMAT_NEVER ? scnprintf(buf, bytes, "never") : 0;
 }
 
 static bool parse_backing_id(const char *value, struct pcache_options *o)
@@ -184,11 +183,11 @@ static bool parse_backing_id(const char *value, struct pcache_options *o)
 	return value[0] && strscpy(o->backing_id, value, sizeof(o->backing_id)) > 0;
 }
 
-static int print_backing_id(struct pcache *pc, char *buf, size_t bytes)
+static int print_backing_id(const struct pcache_options *o, char *buf, size_t bytes)
 {
-	if (!test_bit(PCACHE_OPT_BACKING_ID, &pc->options.given))
+	if (!test_bit(PCACHE_OPT_BACKING_ID, &o->given))
 		return 0;
-	return scnprintf(buf, bytes, "%s", pc->options.backing_id);
+	return scnprintf(buf, bytes, "%s", o->backing_id);
 }
 
 static const struct option options[] = {
@@ -294,30 +293,48 @@ int pcache_parse_options(unsigned int argc, char **argv, struct pcache_options *
 	return 0;
 }
 
-/* An option's value; 0: it is not printed. */
-static int print_value(struct pcache *pc, const struct option *opt, char *value, size_t bytes)
+/*
+ * What @line comes to: of what may change on the way, as it is now with a @live one, and
+ * as it would be at the resume with another.
+ */
+static void options_of(struct pcache *pc, const struct pcache_options *line, bool live,
+		       struct pcache_options *o)
 {
-	return opt->print ? opt->print(pc, value, bytes) : 0;
+	*o = *line;
+	o->data_crc = pc->data_crc;
+	if (live || !test_bit(PCACHE_OPT_CACHE_MODE, &line->given))
+		o->mode = READ_ONCE(pc->mode);
+	if (live || !test_bit(PCACHE_OPT_GC_PERCENT, &line->given))
+		o->gc_percent = READ_ONCE(pc->gc_percent);
+	if (live) {
+		o->cutoff_kb = READ_ONCE(pc->cutoff_sectors) >> (10 - SECTOR_SHIFT);
+		o->clock = READ_ONCE(pc->clock);
+	}
 }
 
 /**
  * pcache_print_options() - The options part of the table line.
  * @pc: cache
+ * @line: what the table was loaded with
+ * @live: it is the one that holds; else it would take over at a resume
  * @result: buffer
  * @maxlen: its size
  *
  * Return: bytes written. pcache_parse_options() takes it back.
  */
-int pcache_print_options(struct pcache *pc, char *result, unsigned int maxlen)
+int pcache_print_options(struct pcache *pc, const struct pcache_options *line, bool live,
+			 char *result, unsigned int maxlen)
 {
 	char value[PCACHE_BACKING_ID_BYTES];
 	unsigned int sz = 0, words = 0, pass, i;
+	struct pcache_options o;
 
+	options_of(pc, line, live, &o);
 	for (pass = 0; pass < 2; pass++) {
 		if (pass)
 			sz += scnprintf(result + sz, maxlen - sz, "%u", words);
 		for (i = 0; i < ARRAY_SIZE(options); i++) {
-			if (!print_value(pc, &options[i], value, sizeof(value)))
+			if (!options[i].print(&o, value, sizeof(value)))
 				continue;
 			words += 2;
 			if (pass)
@@ -342,19 +359,25 @@ static unsigned int print_escaped(const char *value, char *result, unsigned int 
 /**
  * pcache_print_ima() - The cache's part of what is measured for IMA.
  * @pc: cache
+ * @line: as for pcache_print_options()
+ * @live: likewise
+ * @read_only: the table's mode
  * @result: buffer
  * @maxlen: its size
  *
  * Return: bytes written: options as in the table line, each as ",name=value".
  */
-int pcache_print_ima(struct pcache *pc, char *result, unsigned int maxlen)
+int pcache_print_ima(struct pcache *pc, const struct pcache_options *line, bool live,
+		     bool read_only, char *result, unsigned int maxlen)
 {
 	char value[PCACHE_BACKING_ID_BYTES];
+	struct pcache_options o;
 	unsigned int sz, i;
 
-	sz = scnprintf(result, maxlen, ",read_only=%c", pc->read_only ? 'y' : 'n');
+	options_of(pc, line, live, &o);
+	sz = scnprintf(result, maxlen, ",read_only=%c", read_only ? 'y' : 'n');
 	for (i = 0; i < ARRAY_SIZE(options); i++) {
-		if (!print_value(pc, &options[i], value, sizeof(value)))
+		if (!options[i].print(&o, value, sizeof(value)))
 			continue;
 		sz += scnprintf(result + sz, maxlen - sz, ",%s=", options[i].name);
 		sz += print_escaped(value, result + sz, maxlen - sz);

@@ -703,12 +703,15 @@ struct pcache_super {
 };
 
 int pcache_super_load(struct pcache *pc, const char **error);
+int pcache_super_check_line(struct pcache *pc, const struct pcache_options *o,
+			    u64 backing_sectors, const char **error);
 int pcache_super_plan_format(struct pcache *pc, const char **error);
 void pcache_super_format(struct pcache *pc);
 void pcache_super_attach(struct pcache *pc);
 void pcache_super_detach(struct pcache *pc);
 void pcache_super_forget_own_place(struct pcache *pc);
 void pcache_super_store_options(struct pcache *pc);
+void pcache_super_recall_options(struct pcache *pc);
 
 /*
  * io.c: requests, writes, flushes, waiting for room
@@ -1105,6 +1108,11 @@ struct pcache {
 };
 
 struct pcache *pcache_create(const struct pcache_config *config, const char **error);
+int pcache_reload_check(struct pcache *pc, const struct pcache_config *config,
+			const char **error);
+void pcache_reload(struct pcache *pc, const struct pcache_config *config);
+void pcache_silence(struct pcache *pc);
+bool pcache_may_go(struct pcache *pc, bool suspended);
 int pcache_resume(struct pcache *pc);
 void pcache_suspend(struct pcache *pc);
 void pcache_destroy(struct pcache *pc);
@@ -1146,7 +1154,9 @@ int pcache_parse_options(unsigned int argc, char **argv, struct pcache_options *
 int pcache_message(struct pcache *pc, unsigned int argc, char **argv, char *result,
 		   unsigned int maxlen);
 int pcache_print_status(struct pcache *pc, char *result, unsigned int maxlen);
-int pcache_print_options(struct pcache *pc, char *result, unsigned int maxlen);
-int pcache_print_ima(struct pcache *pc, char *result, unsigned int maxlen);
+int pcache_print_options(struct pcache *pc, const struct pcache_options *line, bool live,
+			 char *result, unsigned int maxlen);
+int pcache_print_ima(struct pcache *pc, const struct pcache_options *line, bool live,
+		     bool read_only, char *result, unsigned int maxlen);
 
 #endif /* PCACHE_H */

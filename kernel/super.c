@@ -245,9 +245,19 @@ static int check_info(struct pcache *pc, const char **error)
 	}
 	pc->n_segs = segs;
 	pc->data_crc = flags & PCACHE_INFO_DATA_CRC;
-	pc->gc_percent = FIELD_GET(PCACHE_INFO_GC_PERCENT, flags);
-	pc->mode = FIELD_GET(PCACHE_INFO_MODE, flags);
 	return 0;
+}
+
+/**
+ * pcache_super_recall_options() - Take gc_percent and cache mode as the medium has them.
+ * @pc: cache; cache_info is loaded
+ */
+void pcache_super_recall_options(struct pcache *pc)
+{
+	u32 flags = le32_to_cpu(pc->super.info.flags);
+
+	WRITE_ONCE(pc->gc_percent, FIELD_GET(PCACHE_INFO_GC_PERCENT, flags));
+	WRITE_ONCE(pc->mode, FIELD_GET(PCACHE_INFO_MODE, flags));
 }
 
 /* Do the places that a clean detach noted in the block still hold? */
@@ -313,24 +323,25 @@ static int load_ext(struct pcache *pc, const char **error)
 }
 
 /* Is this the backing device that the cache is bound to? */
-static int check_backing(struct pcache *pc, const char **error)
+static int check_backing(struct pcache *pc, const struct pcache_options *o, u64 has_sectors,
+			 const char **error)
 {
 	const struct pcache_media_ext *ext = &pc->super.ext;
 	u64 sectors = le64_to_cpu(ext->backing_sectors);
 
 	if (!pc->super.ext_valid)
 		return 0;
-	if (sectors > pc->backing_sectors) {
+	if (sectors > has_sectors) {
 		pcache_err(pc, "cache is bound to a backing device of %llu sectors, this one has %llu",
-			   (unsigned long long)sectors, (unsigned long long)pc->backing_sectors);
+			   (unsigned long long)sectors, (unsigned long long)has_sectors);
 		*error = "Backing device is smaller than the one the cache is bound to";
 		return -EINVAL;
 	}
-	if (test_bit(PCACHE_OPT_BACKING_ID, &pc->options.given) && ext->backing_id[0] &&
-	    memcmp(ext->backing_id, pc->options.backing_id, sizeof(ext->backing_id))) {
+	if (test_bit(PCACHE_OPT_BACKING_ID, &o->given) && ext->backing_id[0] &&
+	    memcmp(ext->backing_id, o->backing_id, sizeof(ext->backing_id))) {
 		pcache_err(pc, "cache is bound to backing_id %.*s, the table says %.*s",
 			   PCACHE_BACKING_ID_BYTES, ext->backing_id,
-			   PCACHE_BACKING_ID_BYTES, pc->options.backing_id);
+			   PCACHE_BACKING_ID_BYTES, o->backing_id);
 		*error = "Cache is bound to another backing_id";
 		return -EINVAL;
 	}
@@ -338,11 +349,36 @@ static int check_backing(struct pcache *pc, const char **error)
 }
 
 /**
+ * pcache_super_check_line() - Does a table line fit the cache?
+ * @pc: cache; super-block, cache_info and block are loaded
+ * @o: the line's options
+ * @backing_sectors: size of the backing device
+ * @error: what does not fit
+ *
+ * Context: may sleep. Return: 0 or -EINVAL.
+ */
+int pcache_super_check_line(struct pcache *pc, const struct pcache_options *o,
+			    u64 backing_sectors, const char **error)
+{
+	int r;
+
+	if (test_bit(PCACHE_OPT_DATA_CRC, &o->given) && o->data_crc != pc->data_crc) {
+		*error = pc->data_crc ? "Cache was formatted with data_crc true" :
+					"Cache was formatted with data_crc false";
+		return -EINVAL;
+	}
+	mutex_lock(&pc->super.lock);
+	r = check_backing(pc, o, backing_sectors, error);
+	mutex_unlock(&pc->super.lock);
+	return r;
+}
+
+/**
  * pcache_super_load() - Read and check what the cache is, or plan a format.
  * @pc: cache; its devices and options are set
  * @error: what is wrong
  *
- * Sets n_segs, data_crc, gc_percent and mode. Only reads.
+ * Sets n_segs and data_crc, for a format gc_percent and mode as well. Only reads.
  *
  * Return: 0, or -errno.
  */
@@ -381,13 +417,7 @@ int pcache_super_load(struct pcache *pc, const char **error)
 	/* What is to be formatted anew need not fit the table. */
 	if (r || pc->options.format == PCACHE_FORMAT_FORCE)
 		return r;
-	if (test_bit(PCACHE_OPT_DATA_CRC, &pc->options.given) &&
-	    pc->options.data_crc != pc->data_crc) {
-		*error = pc->data_crc ? "Cache was formatted with data_crc true" :
-					"Cache was formatted with data_crc false";
-		return -EINVAL;
-	}
-	return check_backing(pc, error);
+	return pcache_super_check_line(pc, &pc->options, pc->backing_sectors, error);
 }
 
 /* Without its magic, one word, there is no super-block. */

@@ -4,6 +4,10 @@
  *
  * It opens and maps the devices, hands requests with sectors of the backing
  * device to the cache, and passes on what Device-Mapper asks.
+ *
+ * Two tables of one mapped device may know the same cache: the live one, and one that
+ * is loaded. They share a binding; its owner is the target whose table was resumed
+ * last. doc/design.rst, "Tables", has the whole picture.
  */
 #include <linux/dax.h>
 #include <linux/device-mapper.h>
@@ -18,33 +22,52 @@
 #define DM_MSG_PREFIX	"pcache"
 
 /**
+ * struct binding - a cache device and a backing device in use together
+ * @media: the cache device, mapped
+ * @vmapped: by vmap(), because its memory is not in one piece
+ * @live: it has been resumed
+ * @refs: one for each target that has it (under bindings_lock)
+ * @owner: the target whose table was resumed last; NULL: none, or that has gone.
+ *	   Changes under bindings_lock
+ * @pc: the cache
+ */
+struct binding {
+	void *media;
+	bool vmapped;
+	bool live;
+	unsigned int refs;
+	struct target *owner;
+	struct pcache *pc;
+};
+
+/**
  * struct target - one target of a table
  * @ti: what Device-Mapper knows of it
  * @cache_dev: persistent memory
  * @backing_dev: what it is a cache of
- * @media: @cache_dev, mapped
- * @vmapped: by vmap(), because its memory is not in one piece
- * @claimed: it is on the list of targets
- * @link: on that list
- * @pc: the cache
+ * @options: what its line says
+ * @link: on the list of targets, if @claimed
+ * @claimed: it is there
+ * @b: its devices in use; NULL: not yet
+ * @pc: the cache, @b has it
  */
 struct target {
 	struct dm_target *ti;
 	struct dm_dev *cache_dev;
 	struct dm_dev *backing_dev;
-	void *media;
-	bool vmapped;
-	bool claimed;
+	struct pcache_options options;
 	struct list_head link;
+	bool claimed;
+	struct binding *b;
 	struct pcache *pc;
 };
 
 /*
- * All targets there are. A device may serve one of them: what Device-Mapper
- * claims is shared between all its users.
+ * All targets there are. What Device-Mapper claims is shared between all its users, so
+ * this list decides who may have a device.
  */
 static LIST_HEAD(targets);
-static DEFINE_MUTEX(targets_lock);
+static DEFINE_MUTEX(bindings_lock);
 
 /*
  * What ti->error points to when it is not a constant. Device-Mapper logs it as
@@ -52,46 +75,151 @@ static DEFINE_MUTEX(targets_lock);
  */
 static char error_text[200];
 
-static bool uses_device(const struct target *t, const struct block_device *bdev)
+static bool has_dev(const struct target *t, const struct dm_dev *dev)
 {
-	return t->cache_dev->bdev->bd_dev == bdev->bd_dev ||
-	       t->backing_dev->bdev->bd_dev == bdev->bd_dev;
+	return t->cache_dev->bdev->bd_dev == dev->bdev->bd_dev ||
+	       t->backing_dev->bdev->bd_dev == dev->bdev->bd_dev;
 }
 
-/* Puts the target on the list, unless one there has one of its devices. */
-static int claim_devices(struct target *t)
+static bool same_cache_dev(const struct target *a, const struct target *b)
+{
+	return a->cache_dev->bdev->bd_dev == b->cache_dev->bdev->bd_dev;
+}
+
+static bool same_backing_dev(const struct target *a, const struct target *b)
+{
+	return a->backing_dev->bdev->bd_dev == b->backing_dev->bdev->bd_dev;
+}
+
+static void send_event(void *data)
+{
+	struct dm_target *ti = data;
+
+	dm_table_event(ti->table);
+}
+
+static struct pcache_config config_of(const struct target *t, void *media)
+{
+	struct dm_target *ti = t->ti;
+
+	return (struct pcache_config) {
+		.name = dm_table_device_name(ti->table),
+		.media = media,
+		.media_bytes = round_down(bdev_nr_bytes(t->cache_dev->bdev), PAGE_SIZE),
+		.backing = t->backing_dev->bdev,
+		.read_only = !(dm_table_get_mode(ti->table) & BLK_OPEN_WRITE),
+		.options = t->options,
+		.event = send_event,
+		.event_data = ti,
+	};
+}
+
+/* May another cache device take this one's place? @suspended: nothing more is written. */
+static int may_be_replaced(const struct binding *b, bool suspended, const char **error)
+{
+	if (pcache_may_go(b->pc, suspended))
+		return 0;
+	*error = "Another cache device can only replace a live one that is clean, in cache_mode writethrough or writearound";
+	return -EBUSY;
+}
+
+/*
+ * May @t use its devices beside @other? If both devices are live in the same mapped device,
+ * @shared gets their binding.
+ */
+static int check_beside(const struct target *t, const struct target *other, bool suspended,
+			struct binding **shared, const char **error)
+{
+	bool cache = has_dev(other, t->cache_dev), backing = has_dev(other, t->backing_dev);
+
+	if (!cache && !backing)
+		return 0;
+	*error = cache ? "Cache device is in use by a pcache target" :
+			 "Backing device is in use by a pcache target";
+	if (dm_table_get_md(t->ti->table) != dm_table_get_md(other->ti->table) ||
+	    t->ti->table == other->ti->table)
+		return -EBUSY;
+	if (!other->b || !other->b->live)
+		return 0;
+	if (same_cache_dev(t, other) && same_backing_dev(t, other)) {
+		*shared = other->b;
+		return 0;
+	}
+	if (same_backing_dev(t, other) && !cache)
+		return may_be_replaced(other->b, suspended, error);
+	if (same_cache_dev(t, other) && !backing)
+		*error = "Cache device is live with another backing device";
+	return -EBUSY;
+}
+
+/* The same beside all others. */
+static int check_others(const struct target *t, bool suspended, struct binding **shared,
+			const char **error)
 {
 	struct target *other;
-	int r = 0;
+	int r;
 
-	mutex_lock(&targets_lock);
+	lockdep_assert_held(&bindings_lock);
+	*shared = NULL;
 	list_for_each_entry(other, &targets, link) {
-		if (uses_device(other, t->cache_dev->bdev)) {
-			t->ti->error = "Cache device is in use by a pcache target (a live one cannot be reloaded)";
-			r = -EBUSY;
-		} else if (uses_device(other, t->backing_dev->bdev)) {
-			t->ti->error = "Backing device is in use by a pcache target (a live one cannot be reloaded)";
-			r = -EBUSY;
-		}
+		r = other == t ? 0 : check_beside(t, other, suspended, shared, error);
+		if (r)
+			return r;
 	}
-	if (!r) {
+	return 0;
+}
+
+/* Puts the target on the list, unless others are in its way; finds what it may share. */
+static int claim_devices(struct target *t)
+{
+	const char *error = NULL;
+	struct binding *shared;
+	int r;
+
+	mutex_lock(&bindings_lock);
+	r = check_others(t, false, &shared, &error);
+	if (!r && shared) {
+		struct pcache_config config = config_of(t, NULL);
+
+		r = pcache_reload_check(shared->pc, &config, &error);
+	}
+	if (r) {
+		t->ti->error = (char *)error;
+	} else {
 		list_add(&t->link, &targets);
 		t->claimed = true;
+		t->b = shared;
+		if (shared) {
+			shared->refs++;
+			t->pc = shared->pc;
+		}
 	}
-	mutex_unlock(&targets_lock);
+	mutex_unlock(&bindings_lock);
 	return r;
 }
 
-static void release_devices(struct target *t)
+/* Off the list; true: nobody else has the binding. */
+static bool release_devices(struct target *t)
 {
-	mutex_lock(&targets_lock);
+	bool last = false;
+
+	mutex_lock(&bindings_lock);
 	if (t->claimed)
 		list_del(&t->link);
-	mutex_unlock(&targets_lock);
+	if (t->b) {
+		last = --t->b->refs == 0;
+		if (t->b->owner == t) {
+			WRITE_ONCE(t->b->owner, NULL);
+			if (!last)
+				pcache_silence(t->pc);
+		}
+	}
+	mutex_unlock(&bindings_lock);
+	return last;
 }
 
 /* Maps memory that is not in one piece, page by page. */
-static int map_pieces(struct target *t, pgoff_t start, long pages)
+static int map_pieces(struct target *t, struct binding *b, pgoff_t start, long pages)
 {
 	struct dax_device *dax = t->cache_dev->dax_dev;
 	struct page **page = kvmalloc_array(pages, sizeof(*page), GFP_KERNEL);
@@ -112,15 +240,15 @@ static int map_pieces(struct target *t, pgoff_t start, long pages)
 			page[done++] = virt_to_page(addr + (i << PAGE_SHIFT));
 		cond_resched();
 	}
-	t->media = vmap(page, pages, VM_MAP, PAGE_KERNEL);
-	t->vmapped = t->media;
-	r = t->media ? 0 : -ENOMEM;
+	b->media = vmap(page, pages, VM_MAP, PAGE_KERNEL);
+	b->vmapped = b->media;
+	r = b->media ? 0 : -ENOMEM;
 out:
 	kvfree(page);
 	return r;
 }
 
-static int map_media(struct target *t)
+static int map_media(struct target *t, struct binding *b)
 {
 	struct block_device *bdev = t->cache_dev->bdev;
 	struct dax_device *dax = t->cache_dev->dax_dev;
@@ -133,10 +261,10 @@ static int map_media(struct target *t)
 		return -EINVAL;
 	}
 	id = dax_read_lock();
-	n = dax_direct_access(dax, offset >> PAGE_SHIFT, pages, DAX_ACCESS, &t->media, NULL);
+	n = dax_direct_access(dax, offset >> PAGE_SHIFT, pages, DAX_ACCESS, &b->media, NULL);
 	if (n != pages) {
-		t->media = NULL;
-		r = n < 0 ? n : map_pieces(t, offset >> PAGE_SHIFT, pages);
+		b->media = NULL;
+		r = n < 0 ? n : map_pieces(t, b, offset >> PAGE_SHIFT, pages);
 	}
 	dax_read_unlock(id);
 	if (r)
@@ -179,8 +307,6 @@ static int check_devices(struct target *t)
 
 static void put_devices(struct target *t)
 {
-	if (t->vmapped)
-		vunmap(t->media);
 	if (t->backing_dev)
 		dm_put_device(t->ti, t->backing_dev);
 	if (t->cache_dev)
@@ -202,43 +328,54 @@ static int get_devices(struct target *t, char **argv)
 	return check_devices(t);
 }
 
-static void send_event(void *data)
+static void destroy_binding(struct binding *b)
 {
-	struct dm_target *ti = data;
-
-	dm_table_event(ti->table);
+	if (b->pc)
+		pcache_destroy(b->pc);
+	if (b->vmapped)
+		vunmap(b->media);
+	kfree(b);
 }
 
 static void target_free(struct target *t)
 {
-	if (t->pc)
-		pcache_destroy(t->pc);
-	release_devices(t);
+	if (release_devices(t))
+		destroy_binding(t->b);
 	put_devices(t);
 	kfree(t);
 }
 
-static int make_cache(struct target *t, const struct pcache_options *options)
+/* A cache of devices that are live nowhere. It is seen by others when it is whole. */
+static int make_binding(struct target *t)
 {
-	struct dm_target *ti = t->ti;
-	struct pcache_config config = {
-		.name = dm_table_device_name(ti->table),
-		.media = t->media,
-		.media_bytes = round_down(bdev_nr_bytes(t->cache_dev->bdev), PAGE_SIZE),
-		.backing = t->backing_dev->bdev,
-		.read_only = !(dm_table_get_mode(ti->table) & BLK_OPEN_WRITE),
-		.options = *options,
-		.event = send_event,
-		.event_data = ti,
-	};
+	struct binding *b = kzalloc(sizeof(*b), GFP_KERNEL);
+	struct pcache_config config;
 	const char *error = NULL;
-	struct pcache *pc = pcache_create(&config, &error);
+	int r;
 
-	if (IS_ERR(pc)) {
-		ti->error = (char *)error;
-		return PTR_ERR(pc);
+	if (!b) {
+		t->ti->error = "Cannot allocate memory for the target";
+		return -ENOMEM;
 	}
-	t->pc = pc;
+	r = map_media(t, b);
+	if (!r) {
+		config = config_of(t, b->media);
+		b->pc = pcache_create(&config, &error);
+		if (IS_ERR(b->pc)) {
+			t->ti->error = (char *)error;
+			r = PTR_ERR(b->pc);
+			b->pc = NULL;
+		}
+	}
+	if (r) {
+		destroy_binding(b);
+		return r;
+	}
+	b->refs = 1;
+	t->pc = b->pc;
+	mutex_lock(&bindings_lock);
+	t->b = b;
+	mutex_unlock(&bindings_lock);
 	return 0;
 }
 
@@ -262,13 +399,12 @@ static int pcache_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		return -ENOMEM;
 	}
 	t->ti = ti;
+	t->options = options;
 	r = get_devices(t, argv);
 	if (!r)
 		r = claim_devices(t);
-	if (!r)
-		r = map_media(t);
-	if (!r)
-		r = make_cache(t, &options);
+	if (!r && !t->b)
+		r = make_binding(t);
 	if (!r)
 		r = dm_set_target_max_io_len(ti, PCACHE_STRETCH_SECTORS);
 	if (r) {
@@ -311,11 +447,17 @@ static int pcache_map(struct dm_target *ti, struct bio *bio)
 	return DM_MAPIO_SUBMITTED;
 }
 
+/* Has the target's table been resumed, and no other one since? */
+static bool owns(const struct target *t)
+{
+	return READ_ONCE(t->b->owner) == t;
+}
+
 static void pcache_presuspend(struct dm_target *ti)
 {
 	struct target *t = ti->private;
 
-	if (dm_noflush_suspending(ti))
+	if (owns(t) && dm_noflush_suspending(ti))
 		pcache_io_requeue(t->pc, BLK_STS_DM_REQUEUE);
 }
 
@@ -323,21 +465,60 @@ static void pcache_presuspend_undo(struct dm_target *ti)
 {
 	struct target *t = ti->private;
 
-	pcache_io_requeue(t->pc, BLK_STS_OK);
+	if (owns(t))
+		pcache_io_requeue(t->pc, BLK_STS_OK);
 }
 
 static void pcache_postsuspend(struct dm_target *ti)
 {
 	struct target *t = ti->private;
 
-	pcache_suspend(t->pc);
+	if (owns(t))
+		pcache_suspend(t->pc);
+}
+
+/*
+ * The table is about to be live: takes the cache over from the one before, which is
+ * suspended. What the constructor has found good may be so no more.
+ */
+static int take_over(struct target *t)
+{
+	struct pcache_config config = config_of(t, t->b->media);
+	struct binding *shared;
+	const char *error = NULL;
+	int r;
+
+	lockdep_assert_held(&bindings_lock);
+	r = check_others(t, true, &shared, &error);
+	if (!r && shared && shared != t->b) {
+		error = "Its devices have become live since it was loaded: load it again";
+		r = -EBUSY;
+	}
+	if (!r && t->b->live)
+		r = pcache_reload_check(t->pc, &config, &error);
+	if (r) {
+		DMERR("%s: table cannot be resumed: %s", config.name, error);
+		return r;
+	}
+	if (t->b->live)
+		pcache_reload(t->pc, &config);
+	WRITE_ONCE(t->b->owner, t);
+	return 0;
 }
 
 static int pcache_preresume(struct dm_target *ti)
 {
 	struct target *t = ti->private;
-	int r = pcache_resume(t->pc);
+	int r = 0;
 
+	mutex_lock(&bindings_lock);
+	if (!owns(t))
+		r = take_over(t);
+	if (!r)
+		r = pcache_resume(t->pc);
+	if (!r)
+		t->b->live = true;
+	mutex_unlock(&bindings_lock);
 	if (!r)
 		pcache_io_requeue(t->pc, BLK_STS_OK);
 	return r;
@@ -347,6 +528,7 @@ static void pcache_status(struct dm_target *ti, status_type_t type, unsigned int
 			  char *result, unsigned int maxlen)
 {
 	struct target *t = ti->private;
+	bool live = owns(t) || !READ_ONCE(t->b->live);
 	unsigned int sz = 0;
 
 	switch (type) {
@@ -355,13 +537,15 @@ static void pcache_status(struct dm_target *ti, status_type_t type, unsigned int
 		break;
 	case STATUSTYPE_TABLE:
 		DMEMIT("%s %s ", t->cache_dev->name, t->backing_dev->name);
-		pcache_print_options(t->pc, result + sz, maxlen - sz);
+		pcache_print_options(t->pc, &t->options, live, result + sz, maxlen - sz);
 		break;
 	case STATUSTYPE_IMA:
 		DMEMIT_TARGET_NAME_VERSION(ti->type);
 		DMEMIT(",cache_device=%s,backing_device=%s", t->cache_dev->name,
 		       t->backing_dev->name);
-		sz += pcache_print_ima(t->pc, result + sz, maxlen - sz);
+		sz += pcache_print_ima(t->pc, &t->options, live,
+				       !(dm_table_get_mode(ti->table) & BLK_OPEN_WRITE),
+				       result + sz, maxlen - sz);
 		DMEMIT(";");
 		break;
 	}

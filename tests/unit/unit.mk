@@ -22,6 +22,7 @@ UNIT_VARIANT_fault-test := tiny
 UNIT_VARIANT_modes-test := tiny
 UNIT_VARIANT_eviction-test := tiny
 UNIT_VARIANT_discard-test := tiny
+UNIT_VARIANT_reload-test := tiny
 UNIT_VARIANT_media-test := tiny
 UNIT_VARIANT_checker-test := tiny
 # What else of this tree a program is made of.
