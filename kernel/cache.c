@@ -42,7 +42,7 @@ static void event_work(struct work_struct *work)
 	struct pcache *pc = container_of(work, struct pcache, event_work);
 
 	if (pc->event)
-		pc->event(pc->event_data);
+		pc->event(pc->host);
 }
 
 /**
@@ -223,7 +223,8 @@ static void take_line(struct pcache *pc, const struct pcache_config *config)
 	pc->clock = config->options.clock;
 	pc->cutoff_sectors = config->options.cutoff_kb << (10 - SECTOR_SHIFT);
 	pc->event = config->event;
-	pc->event_data = config->event_data;
+	pc->grow = config->grow;
+	pc->host = config->host;
 }
 
 static int make_base(struct pcache *pc, const struct pcache_config *config)

@@ -192,7 +192,8 @@ struct pcache_media_ext {
 	struct pcache_media_place tails[2];	/* key, dirty */
 	__le32 info_seq;
 	__le32 tails_crc;
-	u8 rest[40];
+	__le32 grow_segs;	/* a resize is under way to so many; else 0 */
+	u8 rest[36];
 };
 
 static_assert(sizeof(struct pcache_media_header) == 8);
@@ -217,6 +218,7 @@ static_assert(offsetof(struct pcache_media_ext, own_number) == 160);
 static_assert(offsetof(struct pcache_media_ext, head_seg) == 176);
 static_assert(offsetof(struct pcache_media_ext, tails) == 192);
 static_assert(offsetof(struct pcache_media_ext, info_seq) == 208);
+static_assert(offsetof(struct pcache_media_ext, grow_segs) == 216);
 static_assert(PCACHE_DATA_BYTES % 512 == 0);
 
 #endif /* PCACHE_FORMAT_H */

@@ -558,7 +558,7 @@ void pcache_io_give_up(struct pcache *pc, u64 wait, u32 held_segs)
 	spin_unlock(&pc->segs.lock);
 	if (!known) {
 		pcache_err(pc, "no room for writes, and nothing can make any: %u of %u segments are held by dirty data that cannot be read and what stands behind it in the log; writes that need room end with an error",
-			   held_segs, pc->n_segs);
+			   held_segs, READ_ONCE(pc->n_segs));
 		pcache_event(pc);
 	}
 	pcache_io_space_freed(pc);

@@ -55,7 +55,7 @@ enum pcache_kset_kind pcache_kset_read(struct pcache *pc, const struct pcache_po
 	if (le32_to_cpu(ks->head.crc) != pcache_crc(&ks->head, bytes))
 		return PCACHE_KSET_TORN;
 	if ((le64_to_cpu(ks->head.flags) & ~PCACHE_KSET_KNOWN) ||
-	    (last ? count >= pc->n_segs : count == 0))
+	    (last ? count >= READ_ONCE(pc->n_segs) : count == 0))
 		return PCACHE_KSET_ALIEN;
 	ks->epoch = le64_to_cpu(ks->head.flags) & PCACHE_KSET_EPOCH;
 	return last ? PCACHE_KSET_IS_LAST : PCACHE_KSET_ORDINARY;
@@ -128,7 +128,7 @@ void pcache_key_encode(struct pcache *pc, const struct pcache_extent *e,
 	key->flags = cpu_to_le32(e->clean ? PCACHE_KEY_CLEAN : 0);
 	key->cache_seg_id = cpu_to_le32(e->seg);
 	key->cache_seg_off = cpu_to_le32(e->off << SECTOR_SHIFT);
-	key->seg_gen = cpu_to_le64(pc->segs.seg[e->seg].gen);
+	key->seg_gen = cpu_to_le64(pcache_seg(pc, e->seg)->gen);
 	key->data_crc = cpu_to_le32(pc->data_crc ? e->crc : 0);
 	key->reserved = 0;
 }
@@ -170,11 +170,11 @@ enum pcache_key_verdict pcache_key_decode(struct pcache *pc, const struct pcache
 	e->seg = le32_to_cpu(key->cache_seg_id);
 	e->sector = off >> SECTOR_SHIFT;
 	e->sectors = range_allowed(pc, off, len) ? len >> SECTOR_SHIFT : 0;
-	if (e->seg >= pc->n_segs)
+	if (e->seg >= READ_ONCE(pc->n_segs))
 		return PCACHE_KEY_BAD;
-	if (gen < pc->segs.seg[e->seg].gen)
+	if (gen < pcache_seg(pc, e->seg)->gen)
 		return PCACHE_KEY_STALE;
-	if (gen > pc->segs.seg[e->seg].gen || (flags & ~PCACHE_KEY_KNOWN))
+	if (gen > pcache_seg(pc, e->seg)->gen || (flags & ~PCACHE_KEY_KNOWN))
 		return PCACHE_KEY_BAD;
 	if (e->sectors == 0 || seg_off % SECTOR_SIZE)
 		return PCACHE_KEY_BAD;

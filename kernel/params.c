@@ -400,7 +400,7 @@ int pcache_print_status(struct pcache *pc, char *result, unsigned int maxlen)
 
 	pcache_journal_places(pc, &at);
 	sz = scnprintf(result, maxlen, "%x %u %u %u %u %x %u:%u %u:%u %u:%u %s %s %s",
-		       pc->super.sb_flags, pc->super.seg_total, pc->n_segs,
+		       pc->super.sb_flags, READ_ONCE(pc->super.seg_total), READ_ONCE(pc->n_segs),
 		       pcache_segs_used(pc), READ_ONCE(pc->gc_percent),
 		       le32_to_cpu(pc->super.info.flags), at.durable.seg, at.durable.off,
 		       at.dirty_tail.seg, at.dirty_tail.off, at.key_tail.seg, at.key_tail.off,
@@ -440,6 +440,7 @@ static const struct {
 	{ "cleaner", msg_cleaner },
 	{ "flush_on_suspend", msg_flush_on_suspend },
 	{ "clear_stats", msg_clear_stats },
+	{ "resize", pcache_resize },
 };
 
 /*

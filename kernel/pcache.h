@@ -339,7 +339,8 @@ enum pcache_seg_use {
  * struct pcache_segment - one segment
  * @refs: one for each key in the log that names it, for each reservation in it,
  *	  each reader, an open data head, and for being part of the log
- * @phys: physical id
+ * @id: logical id
+ * @media: where it is, mapped
  * @passed: refs of keys that key_tail passes in this pass of reclaim
  * @turned: sectors of it that were copied for a second turn; the reclaim work's
  * @use: what it holds (under pcache_segs.lock)
@@ -349,7 +350,8 @@ enum pcache_seg_use {
  */
 struct pcache_segment {
 	atomic_t refs;
-	u32 phys;
+	u32 id;
+	void *media;
 	u32 passed;
 	u32 turned;
 	enum pcache_seg_use use;
@@ -376,8 +378,12 @@ struct pcache_head {
 /* So many free segments are kept when bad data is logged again: to move the log on into. */
 #define PCACHE_BAD_DATA_KEEP	1
 
+/* Segments stand in chunks of so many, which stay where they are when the cache grows. */
+#define PCACHE_CHUNK_SEGS	1024
+
 /**
  * struct pcache_segs - all segments
+ * @chunk: of PCACHE_CHUNK_SEGS segments each; those that are needed
  * @lock: protects the lists and what is counted, and the list of waiting writes
  * @free: can be given out
  * @dead: without refs; become free when their generation is raised
@@ -388,7 +394,7 @@ struct pcache_head {
  * @waiting: writes without room, in order of arrival
  */
 struct pcache_segs {
-	struct pcache_segment *seg;
+	struct pcache_segment **chunk;
 	spinlock_t lock;
 	struct list_head free;
 	struct list_head dead;
@@ -413,7 +419,11 @@ struct pcache_room {
 	u32 sectors;
 };
 
+struct pcache_segment *pcache_seg(const struct pcache *pc, u32 seg);
 int pcache_segs_load(struct pcache *pc, const char **error);
+int pcache_segs_make(struct pcache *pc, u32 from, u32 to, void *media);
+int pcache_segs_read(struct pcache *pc, u32 from, u32 to);
+void pcache_segs_publish(struct pcache *pc, u32 to);
 void pcache_segs_exit(struct pcache *pc);
 void pcache_segs_settle(struct pcache *pc);
 void *pcache_seg_data(struct pcache *pc, u32 seg, u32 off_bytes);
@@ -686,6 +696,9 @@ int pcache_replay(struct pcache *pc, const char **error);
  * @clean: the block's places are those of a clean detach, and still hold
  * @own_ord: ord of the own place that the block names; U64_MAX: it names none
  * @format: the medium has to be formatted at resume
+ * @growing: a resize was cut short behind G3: the attach goes on with it
+ * @list_end: then, the last segment whose link is not in both copies; PCACHE_NO_SEG: none
+ * @list_ended: a segment was met both of whose copies have no link
  */
 struct pcache_super {
 	struct mutex lock;
@@ -700,6 +713,9 @@ struct pcache_super {
 	bool clean;
 	u64 own_ord;
 	bool format;
+	bool growing;
+	u32 list_end;
+	bool list_ended;
 };
 
 int pcache_super_load(struct pcache *pc, const char **error);
@@ -710,8 +726,16 @@ void pcache_super_format(struct pcache *pc);
 void pcache_super_attach(struct pcache *pc);
 void pcache_super_detach(struct pcache *pc);
 void pcache_super_forget_own_place(struct pcache *pc);
+void pcache_super_format_segment(void *media, u32 next);
 void pcache_super_store_options(struct pcache *pc);
 void pcache_super_recall_options(struct pcache *pc);
+
+/*
+ * resize.c: a cache device that has grown
+ */
+
+int pcache_resize(struct pcache *pc);
+bool pcache_resize_finish(struct pcache *pc);
 
 /*
  * io.c: requests, writes, flushes, waiting for room
@@ -1032,7 +1056,9 @@ void pcache_turn(struct pcache *pc, const struct pcache_extent *key);
  * @read_only: write to neither
  * @options: from the table line
  * @event: called in process context when status has changed; may be NULL
- * @event_data: handed to it
+ * @grow: maps the cache device from a place on to its end, for as long as the cache is there,
+ *	  unless there is not even a segment; gives its size of today. May be NULL
+ * @host: handed to both
  */
 struct pcache_config {
 	const char *name;
@@ -1041,8 +1067,9 @@ struct pcache_config {
 	struct block_device *backing;
 	bool read_only;
 	struct pcache_options options;
-	void (*event)(void *data);
-	void *event_data;
+	void (*event)(void *host);
+	int (*grow)(void *host, u64 from, void **media, u64 *device_bytes);
+	void *host;
 };
 
 /**
@@ -1102,8 +1129,9 @@ struct pcache {
 	struct workqueue_struct *log_wq;
 	struct pcache_counters __percpu *counters;
 	struct pcache_counters cleared;
-	void (*event)(void *data);
-	void *event_data;
+	void (*event)(void *host);
+	int (*grow)(void *host, u64 from, void **media, u64 *device_bytes);
+	void *host;
 	struct work_struct event_work;
 };
 

@@ -40,7 +40,7 @@ static bool reclaim_wanted(struct pcache *pc)
 /* How many segments one pass frees at most: a small part of the cache. */
 static u32 frees_max(const struct pcache *pc)
 {
-	return max(pc->n_segs / 256, 1U);
+	return max(READ_ONCE(pc->n_segs) / 256, 1U);
 }
 
 /*
@@ -49,7 +49,7 @@ static u32 frees_max(const struct pcache *pc)
  */
 static void note_passed(struct pcache *pc, u32 seg)
 {
-	struct pcache_segment *s = &pc->segs.seg[seg];
+	struct pcache_segment *s = pcache_seg(pc, seg);
 
 	if (++s->passed == atomic_read(&s->refs))
 		pc->reclaim.frees++;
@@ -99,8 +99,8 @@ static void forget_passed(struct pcache *pc)
 {
 	u32 i;
 
-	for (i = 0; i < pc->n_segs; i++)
-		pc->segs.seg[i].passed = 0;
+	for (i = 0; i < READ_ONCE(pc->n_segs); i++)
+		pcache_seg(pc, i)->passed = 0;
 }
 
 /* Gives back the refs of passed keys. */
@@ -108,11 +108,11 @@ static void put_passed_refs(struct pcache *pc)
 {
 	u32 i;
 
-	for (i = 0; i < pc->n_segs; i++) {
-		u32 refs = pc->segs.seg[i].passed;
+	for (i = 0; i < READ_ONCE(pc->n_segs); i++) {
+		u32 refs = pcache_seg(pc, i)->passed;
 
 		if (refs) {
-			pc->segs.seg[i].passed = 0;
+			pcache_seg(pc, i)->passed = 0;
 			pcache_seg_put(pc, i, refs);
 		}
 	}
@@ -239,16 +239,16 @@ static bool note_named(struct pcache *pc, struct pcache_pos pos, const struct pc
 	struct pcache_extent e;
 	u32 i;
 
-	pc->segs.seg[end->seg].passed++;
+	pcache_seg(pc, end->seg)->passed++;
 	while (pos.ord < end->ord) {
 		enum pcache_kset_kind kind = pcache_kset_read(pc, &pos, ks);
 
 		if (kind != PCACHE_KSET_ORDINARY && kind != PCACHE_KSET_IS_LAST)
 			return false;
-		pc->segs.seg[pos.seg].passed++;
+		pcache_seg(pc, pos.seg)->passed++;
 		for (i = 0; kind == PCACHE_KSET_ORDINARY && i < ks->nr_keys; i++)
 			if (pcache_key_decode(pc, &ks->keys[i], &e) == PCACHE_KEY_GOOD)
-				pc->segs.seg[e.seg].passed++;
+				pcache_seg(pc, e.seg)->passed++;
 		pcache_kset_next(ks, kind, &pos);
 		cond_resched();
 	}
@@ -262,8 +262,8 @@ static void count_named(struct pcache *pc, u32 *named, u32 *data)
 
 	*named = 0;
 	*data = 0;
-	for (i = 0; i < pc->n_segs; i++) {
-		struct pcache_segment *s = &pc->segs.seg[i];
+	for (i = 0; i < READ_ONCE(pc->n_segs); i++) {
+		struct pcache_segment *s = pcache_seg(pc, i);
 
 		*named += s->passed > 0;
 		*data += s->passed > 0 && s->use == PCACHE_SEG_DATA;
@@ -302,7 +302,7 @@ static void give_up_waiting(struct pcache *pc)
 	count_named(pc, &named, &data);
 	if (!whole) {
 		pcache_set_state(pc, PCACHE_FAIL, "a kset between key_tail and the log's end cannot be read");
-	} else if (pc->n_segs - named <= end.keep) {
+	} else if (READ_ONCE(pc->n_segs) - named <= end.keep) {
 		pcache_io_give_up(pc, end.wait, data);
 		pcache_writeback_give_up(pc, end.places.durable.ord);
 	}

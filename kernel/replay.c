@@ -97,7 +97,7 @@ static int load_tails(struct pcache *pc, const char **error)
 /* The log goes on in @seg. */
 static bool enter_segment(struct pcache *pc, struct walk *w, u32 seg)
 {
-	struct pcache_segment *s = &pc->segs.seg[seg];
+	struct pcache_segment *s = pcache_seg(pc, seg);
 
 	if (s->use != PCACHE_SEG_FREE) {
 		damaged(pc, &w->pos, "the log leads into a segment that is in use");
@@ -162,7 +162,7 @@ static bool replay_key(struct pcache *pc, struct walk *w, const struct pcache_me
 	case PCACHE_KEY_GOOD:
 		break;
 	}
-	s = &pc->segs.seg[e.seg];
+	s = pcache_seg(pc, e.seg);
 	if (s->use == PCACHE_SEG_LOG) {
 		damaged(pc, &w->pos, "a key names a segment of the log");
 		return false;
@@ -362,8 +362,8 @@ static void forget_walk(struct pcache *pc)
 	u32 i;
 
 	for (i = 0; i < pc->n_segs; i++) {
-		atomic_set(&pc->segs.seg[i].refs, 0);
-		pc->segs.seg[i].use = PCACHE_SEG_FREE;
+		atomic_set(&pcache_seg(pc, i)->refs, 0);
+		pcache_seg(pc, i)->use = PCACHE_SEG_FREE;
 	}
 	for (i = 0; i < 1 << pc->shard_bits; i++)
 		pcache_tree_clear(&pc->shards[i].tree);

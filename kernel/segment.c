@@ -27,14 +27,14 @@
 #define HEAD_SEGS	32
 #define HEADS_MAX	16
 
-static struct pcache_segment *seg_of(struct pcache *pc, u32 seg)
+/**
+ * pcache_seg() - A segment.
+ * @pc: cache
+ * @seg: logical id, checked
+ */
+struct pcache_segment *pcache_seg(const struct pcache *pc, u32 seg)
 {
-	return &pc->segs.seg[seg];
-}
-
-static void *seg_media(struct pcache *pc, u32 phys)
-{
-	return pc->media + PCACHE_SEGS_OFF + (u64)phys * PCACHE_SEG_BYTES;
+	return &pc->segs.chunk[seg / PCACHE_CHUNK_SEGS][seg % PCACHE_CHUNK_SEGS];
 }
 
 /**
@@ -45,7 +45,7 @@ static void *seg_media(struct pcache *pc, u32 phys)
  */
 void *pcache_seg_data(struct pcache *pc, u32 seg, u32 off_bytes)
 {
-	return seg_media(pc, seg_of(pc, seg)->phys) + PCACHE_SEG_DATA_OFF + off_bytes;
+	return pcache_seg(pc, seg)->media + PCACHE_SEG_DATA_OFF + off_bytes;
 }
 
 /*
@@ -57,11 +57,11 @@ static u32 reserved_for_log(const struct pcache_segs *segs)
 	return DIV_ROUND_UP(segs->nr_heads, 8) + 1 + 1;
 }
 
-static int load_generation(struct pcache *pc, struct pcache_segment *s)
+static int load_generation(struct pcache_segment *s)
 {
 	struct pcache_media_gen gen;
 
-	pcache_slots_init(&s->gen_slots, seg_media(pc, s->phys) + PCACHE_SEG_GEN_OFF,
+	pcache_slots_init(&s->gen_slots, s->media + PCACHE_SEG_GEN_OFF,
 			  PCACHE_SEG_GEN_STRIDE, sizeof(gen));
 	if (!pcache_slots_read(&s->gen_slots, &gen))
 		return -EUCLEAN;
@@ -69,17 +69,71 @@ static int load_generation(struct pcache *pc, struct pcache_segment *s)
 	return 0;
 }
 
+/*
+ * A segment names no next one, and others are to come. Mainline writes the link into slot 0
+ * only; formatting makes the list the identity, which serves when that copy is lost. A
+ * resize that was cut short may not have linked what it has made, which is the identity
+ * too; that is so once.
+ */
+static bool mend_link(struct pcache *pc, u32 seg, u32 phys, const struct pcache_slots *slots,
+		      struct pcache_media_seg_info *info)
+{
+	struct pcache_super *su = &pc->super;
+	bool lost = slots->valid != 3;
+
+	if (!lost && (!su->growing || su->list_ended))
+		return false;
+	su->list_ended |= !lost;
+	info->flags |= cpu_to_le32(PCACHE_SEG_HAS_NEXT);
+	info->next_seg = cpu_to_le32((lost ? phys : seg) + 1);
+	return true;
+}
+
+/* Reads one segment of the list; @phys becomes the next one's. */
+static int load_segment(struct pcache *pc, struct pcache_segment *s, u32 *phys,
+			const char **error)
+{
+	struct pcache_super *su = &pc->super;
+	bool more = s->id + 1 < pc->n_segs, has_next;
+	struct pcache_media_seg_info info;
+	struct pcache_slots slots;
+
+	s->media = pc->media + PCACHE_SEGS_OFF + (u64)*phys * PCACHE_SEG_BYTES;
+	pcache_slots_init(&slots, s->media + PCACHE_SEG_INFO_OFF, PCACHE_SEG_INFO_STRIDE,
+			  sizeof(info));
+	if (!pcache_slots_read(&slots, &info)) {
+		*error = "Cache segment information: both copies are invalid";
+		return -EUCLEAN;
+	}
+	if (FIELD_GET(PCACHE_SEG_TYPE, le32_to_cpu(info.flags)) != PCACHE_SEG_TYPE_CACHE) {
+		*error = "Cache segment information: not a cache segment";
+		return -EUCLEAN;
+	}
+	has_next = info.flags & cpu_to_le32(PCACHE_SEG_HAS_NEXT);
+	/* Of those behind it both copies are the same: so the last one is that of G5, or is good. */
+	if (more && su->growing && (!has_next || !pcache_slots_agree(&slots)))
+		su->list_end = s->id;
+	if (more && !has_next)
+		has_next = mend_link(pc, s->id, *phys, &slots, &info);
+	if (has_next != more) {
+		*error = "Cache segment list: does not have as many segments as cache_info says";
+		return -EUCLEAN;
+	}
+	if (load_generation(s)) {
+		*error = "Cache segment generation: both copies are invalid";
+		return -EUCLEAN;
+	}
+	*phys = le32_to_cpu(info.next_seg);
+	return 0;
+}
+
 /* Follows the list of segments once around; checks ids and generations. */
 static int load_list(struct pcache *pc, unsigned long *seen, const char **error)
 {
 	u32 phys = le32_to_cpu(pc->super.info.seg_id), i;
+	int r;
 
 	for (i = 0; i < pc->n_segs; i++) {
-		struct pcache_segment *s = seg_of(pc, i);
-		struct pcache_media_seg_info info;
-		struct pcache_slots slots;
-		u32 flags;
-
 		if (phys >= pc->super.seg_total) {
 			*error = "Cache segment list: an id is out of range";
 			return -EUCLEAN;
@@ -88,37 +142,79 @@ static int load_list(struct pcache *pc, unsigned long *seen, const char **error)
 			*error = "Cache segment list: an id is repeated";
 			return -EUCLEAN;
 		}
-		s->phys = phys;
-		pcache_slots_init(&slots, seg_media(pc, phys) + PCACHE_SEG_INFO_OFF,
-				  PCACHE_SEG_INFO_STRIDE, sizeof(info));
-		if (!pcache_slots_read(&slots, &info)) {
-			*error = "Cache segment information: both copies are invalid";
-			return -EUCLEAN;
-		}
-		flags = le32_to_cpu(info.flags);
-		if (FIELD_GET(PCACHE_SEG_TYPE, flags) != PCACHE_SEG_TYPE_CACHE) {
-			*error = "Cache segment information: not a cache segment";
-			return -EUCLEAN;
-		}
-		/*
-		 * Mainline writes the link into slot 0 only. Formatting makes the
-		 * list the identity, which serves when that copy is lost.
-		 */
-		if (!(flags & PCACHE_SEG_HAS_NEXT) && slots.valid != 3 && i + 1 < pc->n_segs) {
-			flags |= PCACHE_SEG_HAS_NEXT;
-			info.next_seg = cpu_to_le32(phys + 1);
-		}
-		if (!!(flags & PCACHE_SEG_HAS_NEXT) != (i + 1 < pc->n_segs)) {
-			*error = "Cache segment list: does not have as many segments as cache_info says";
-			return -EUCLEAN;
-		}
-		if (load_generation(pc, s)) {
-			*error = "Cache segment generation: both copies are invalid";
-			return -EUCLEAN;
-		}
-		phys = le32_to_cpu(info.next_seg);
+		r = load_segment(pc, pcache_seg(pc, i), &phys, error);
+		if (r)
+			return r;
 	}
 	return 0;
+}
+
+/**
+ * pcache_segs_make() - Have memory for segments that nobody knows yet.
+ * @pc: cache
+ * @from: logical id of the first one
+ * @to: and the one behind the last
+ * @media: where the first one is; the others follow
+ *
+ * Return: 0 or -ENOMEM; what was allocated stays, for the next time.
+ */
+int pcache_segs_make(struct pcache *pc, u32 from, u32 to, void *media)
+{
+	struct pcache_segment **chunk = pc->segs.chunk;
+	u32 i;
+
+	for (i = from / PCACHE_CHUNK_SEGS; i < DIV_ROUND_UP(to, PCACHE_CHUNK_SEGS); i++) {
+		if (!chunk[i])
+			chunk[i] = kvcalloc(PCACHE_CHUNK_SEGS, sizeof(**chunk), GFP_KERNEL);
+		if (!chunk[i])
+			return -ENOMEM;
+	}
+	for (i = from; i < to; i++) {
+		struct pcache_segment *s = pcache_seg(pc, i);
+
+		INIT_LIST_HEAD(&s->link);
+		s->id = i;
+		s->media = media + (u64)(i - from) * PCACHE_SEG_BYTES;
+	}
+	return 0;
+}
+
+/**
+ * pcache_segs_read() - Read what new segments have on the medium.
+ * @pc: cache
+ * @from: logical id of the first one
+ * @to: and the one behind the last
+ *
+ * Return: 0, or -EIO when one cannot be used.
+ */
+int pcache_segs_read(struct pcache *pc, u32 from, u32 to)
+{
+	u32 i;
+
+	for (i = from; i < to; i++)
+		if (load_generation(pcache_seg(pc, i)))
+			return -EIO;
+	return 0;
+}
+
+/**
+ * pcache_segs_publish() - From now on there are more segments, all new ones free.
+ * @pc: cache; admin is held
+ * @to: so many there are
+ *
+ * Who counts those in use reads @nr_free first: so they are never more than all.
+ */
+void pcache_segs_publish(struct pcache *pc, u32 to)
+{
+	struct pcache_segs *segs = &pc->segs;
+	u32 from = pc->n_segs, i;
+
+	spin_lock(&segs->lock);
+	for (i = from; i < to; i++)
+		list_add_tail(&pcache_seg(pc, i)->link, &segs->free);
+	WRITE_ONCE(pc->n_segs, to);
+	smp_store_release(&segs->nr_free, segs->nr_free + to - from);
+	spin_unlock(&segs->lock);
 }
 
 /**
@@ -145,16 +241,15 @@ int pcache_segs_load(struct pcache *pc, const char **error)
 	INIT_LIST_HEAD(&segs->dead);
 	INIT_LIST_HEAD(&segs->waiting);
 	segs->nr_free = 0;
-	segs->seg = kvcalloc(pc->n_segs, sizeof(*segs->seg), GFP_KERNEL);
+	segs->chunk = kvcalloc(PCACHE_MAX_SEGS / PCACHE_CHUNK_SEGS, sizeof(*segs->chunk), GFP_KERNEL);
 	segs->heads = kvcalloc(segs->nr_heads, sizeof(*segs->heads), GFP_KERNEL);
 	seen = bitmap_zalloc(pc->super.seg_total, GFP_KERNEL);
-	if (!segs->seg || !segs->heads || !seen) {
+	if (!segs->chunk || !segs->heads || !seen ||
+	    pcache_segs_make(pc, 0, pc->n_segs, NULL)) {
 		*error = "Cannot allocate memory for segments";
 		r = -ENOMEM;
 		goto out;
 	}
-	for (i = 0; i < pc->n_segs; i++)
-		INIT_LIST_HEAD(&segs->seg[i].link);
 	for (i = 0; i < segs->nr_heads; i++) {
 		spin_lock_init(&segs->heads[i].lock);
 		segs->heads[i].seg = PCACHE_NO_SEG;
@@ -171,8 +266,12 @@ out:
  */
 void pcache_segs_exit(struct pcache *pc)
 {
+	u32 i;
+
+	for (i = 0; pc->segs.chunk && i < PCACHE_MAX_SEGS / PCACHE_CHUNK_SEGS; i++)
+		kvfree(pc->segs.chunk[i]);
+	kvfree(pc->segs.chunk);
 	kvfree(pc->segs.heads);
-	kvfree(pc->segs.seg);
 }
 
 /**
@@ -185,7 +284,7 @@ void pcache_segs_settle(struct pcache *pc)
 	u32 i;
 
 	for (i = 0; i < pc->n_segs; i++) {
-		struct pcache_segment *s = &segs->seg[i];
+		struct pcache_segment *s = pcache_seg(pc, i);
 
 		if (atomic_read(&s->refs))
 			continue;
@@ -202,7 +301,7 @@ void pcache_segs_settle(struct pcache *pc)
  */
 void pcache_seg_get(struct pcache *pc, u32 seg)
 {
-	atomic_inc(&seg_of(pc, seg)->refs);
+	atomic_inc(&pcache_seg(pc, seg)->refs);
 }
 
 /**
@@ -215,7 +314,7 @@ void pcache_seg_get(struct pcache *pc, u32 seg)
  */
 void pcache_seg_put(struct pcache *pc, u32 seg, u32 refs)
 {
-	struct pcache_segment *s = seg_of(pc, seg);
+	struct pcache_segment *s = pcache_seg(pc, seg);
 
 	if (!atomic_sub_and_test(refs, &s->refs))
 		return;
@@ -244,7 +343,7 @@ static u32 seg_alloc(struct pcache *pc, u32 keep, enum pcache_seg_use use)
 	/* Who gets none wakes what makes room, or is reclaim itself. */
 	if (s && pcache_segs_few(pc))
 		pcache_reclaim_wake(pc);
-	return s ? s - segs->seg : PCACHE_NO_SEG;
+	return s ? s->id : PCACHE_NO_SEG;
 }
 
 /**
@@ -450,7 +549,9 @@ bool pcache_segs_for_bad_data(struct pcache *pc)
  */
 u32 pcache_segs_used(struct pcache *pc)
 {
-	return pc->n_segs - READ_ONCE(pc->segs.nr_free);
+	u32 free = smp_load_acquire(&pc->segs.nr_free);	/* pairs with pcache_segs_publish() */
+
+	return READ_ONCE(pc->n_segs) - free;
 }
 
 /**
@@ -459,6 +560,6 @@ u32 pcache_segs_used(struct pcache *pc)
  */
 bool pcache_segs_few(struct pcache *pc)
 {
-	return (u64)pcache_segs_used(pc) * 100 >= (u64)pc->n_segs * READ_ONCE(pc->gc_percent) ||
+	return (u64)pcache_segs_used(pc) * 100 >= (u64)READ_ONCE(pc->n_segs) * READ_ONCE(pc->gc_percent) ||
 	       READ_ONCE(pc->segs.nr_free) <= pc->segs.reserved + pc->segs.nr_heads;
 }

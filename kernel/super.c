@@ -225,6 +225,41 @@ static int check_super(struct pcache *pc, const struct pcache_media_super *sb,
 	return 0;
 }
 
+/*
+ * How many segments there are if a resize is past G3: it is if cache_info has them. Then
+ * the super-block may still have fewer.
+ */
+static u32 growing_to(struct pcache *pc)
+{
+	struct pcache_super *su = &pc->super;
+	struct pcache_media_ext ext;
+	u32 segs;
+
+	if (!pcache_slots_read(&su->ext_slots, &ext) ||
+	    le64_to_cpu(ext.magic) != PCACHE_EXT_MAGIC || !ext.tag || ext.tag != su->info.tag)
+		return 0;
+	segs = le32_to_cpu(ext.grow_segs);
+	return segs <= PCACHE_MAX_SEGS && segs >= su->seg_total &&
+	       ext.grow_segs == su->info.n_segs ? segs : 0;
+}
+
+static int check_growing(struct pcache *pc, const char **error)
+{
+	struct pcache_super *su = &pc->super;
+	u32 segs = growing_to(pc);
+
+	su->list_end = PCACHE_NO_SEG;
+	if (!segs)
+		return 0;
+	if (PCACHE_SEGS_OFF + (u64)segs * PCACHE_SEG_BYTES > pc->media_bytes) {
+		*error = "Cache device is smaller than its extension block says";
+		return -EUCLEAN;
+	}
+	su->growing = true;
+	su->seg_total = segs;
+	return 0;
+}
+
 static int check_info(struct pcache *pc, const char **error)
 {
 	const struct pcache_media_info *info = &pc->super.info;
@@ -410,7 +445,7 @@ int pcache_super_load(struct pcache *pc, const char **error)
 		return r;
 	if (!pcache_slots_read(&su->info_slots, &su->info))
 		return load_without_info(pc, error);
-	r = check_info(pc, error);
+	r = check_growing(pc, error) ?: check_info(pc, error);
 	if (r)
 		return r;
 	r = load_ext(pc, error);
@@ -446,10 +481,15 @@ static void store_super(struct pcache *pc, const struct pcache_media_super *sb)
 	pmem_end();
 }
 
-/* F4 for one segment. */
-static void format_segment(struct pcache *pc, u32 seg)
+/**
+ * pcache_super_format_segment() - Make a segment new on the medium: F4, G2.
+ * @media: where it is
+ * @next: physical id of the next one; PCACHE_NO_SEG: it ends the list
+ *
+ * Durable on return.
+ */
+void pcache_super_format_segment(void *media, u32 next)
 {
-	void *media = pc->media + PCACHE_SEGS_OFF + (u64)seg * PCACHE_SEG_BYTES;
 	static const u8 zero[PCACHE_LAST_BYTES] __aligned(8);
 	struct pcache_media_seg_info info = {
 		.flags = cpu_to_le32(FIELD_PREP(PCACHE_SEG_TYPE, PCACHE_SEG_TYPE_CACHE)),
@@ -464,9 +504,9 @@ static void format_segment(struct pcache *pc, u32 seg)
 	/* Both slots say the same, so that either may become unreadable. */
 	pcache_slots_init(&slots, media + PCACHE_SEG_INFO_OFF, PCACHE_SEG_INFO_STRIDE,
 			  sizeof(info));
-	if (seg + 1 < pc->n_segs) {
+	if (next != PCACHE_NO_SEG) {
 		info.flags |= cpu_to_le32(PCACHE_SEG_HAS_NEXT);
-		info.next_seg = cpu_to_le32(seg + 1);
+		info.next_seg = cpu_to_le32(next);
 	}
 	pcache_slots_write_both(&slots, &info);
 	pmem_begin();
@@ -553,7 +593,8 @@ void pcache_super_format(struct pcache *pc)
 	pmem_store(pc->media + PCACHE_CTRL_OFF, zero_tails, sizeof(zero_tails));
 	pmem_end();
 	for (i = 0; i < pc->n_segs; i++) {				/* F4 */
-		format_segment(pc, i);
+		pcache_super_format_segment(pc->media + PCACHE_SEGS_OFF + (u64)i * PCACHE_SEG_BYTES,
+					    i + 1 < pc->n_segs ? i + 1 : PCACHE_NO_SEG);
 		cond_resched();
 	}
 	format_tail(pc, PCACHE_KEY_TAIL_OFF);				/* F5 */
@@ -618,6 +659,8 @@ void pcache_super_attach(struct pcache *pc)
 		su->info.flags = info_flags(pc);
 		pcache_slots_write_both(&su->info_slots, &su->info);	/* A2 */
 	}
+	if (su->growing)
+		su->growing = !pcache_resize_finish(pc);		/* G4, G5 */
 	pmem_begin();
 	pmem_store(pcache_seg_data(pc, j->head.seg, j->head.off), zero, sizeof(zero));
 	pmem_end();							/* A3 */
@@ -629,6 +672,7 @@ void pcache_super_attach(struct pcache *pc)
 	ext->own_off = cpu_to_le32(j->head.off);
 	ext->own_number = cpu_to_le64(j->next_number);
 	ext->info_seq = cpu_to_le32(su->info_slots.seq);
+	ext->grow_segs = su->growing ? su->info.n_segs : 0;
 	ext->state = cpu_to_le32(PCACHE_EXT_IN_USE);
 	pcache_slots_write_both(&su->ext_slots, ext);			/* A4 */
 	su->own_ord = j->head.ord;

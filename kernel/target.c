@@ -22,9 +22,21 @@
 #define DM_MSG_PREFIX	"pcache"
 
 /**
- * struct binding - a cache device and a backing device in use together
- * @media: the cache device, mapped
+ * struct mapping - the cache device in memory, from some place on to its end
+ * @link: of a binding's list
+ * @media: where
  * @vmapped: by vmap(), because its memory is not in one piece
+ */
+struct mapping {
+	struct list_head link;
+	void *media;
+	bool vmapped;
+};
+
+/**
+ * struct binding - a cache device and a backing device in use together
+ * @whole: the cache device as it was at first
+ * @grown: what it has got since
  * @live: it has been resumed
  * @refs: one for each target that has it (under bindings_lock)
  * @owner: the target whose table was resumed last; NULL: none, or that has gone.
@@ -32,8 +44,8 @@
  * @pc: the cache
  */
 struct binding {
-	void *media;
-	bool vmapped;
+	struct mapping whole;
+	struct list_head grown;
 	bool live;
 	unsigned int refs;
 	struct target *owner;
@@ -98,6 +110,8 @@ static void send_event(void *data)
 	dm_table_event(ti->table);
 }
 
+static int grow_media(void *data, u64 from, void **media, u64 *device_bytes);
+
 static struct pcache_config config_of(const struct target *t, void *media)
 {
 	struct dm_target *ti = t->ti;
@@ -110,7 +124,8 @@ static struct pcache_config config_of(const struct target *t, void *media)
 		.read_only = !(dm_table_get_mode(ti->table) & BLK_OPEN_WRITE),
 		.options = t->options,
 		.event = send_event,
-		.event_data = ti,
+		.grow = grow_media,
+		.host = ti,
 	};
 }
 
@@ -219,7 +234,7 @@ static bool release_devices(struct target *t)
 }
 
 /* Maps memory that is not in one piece, page by page. */
-static int map_pieces(struct target *t, struct binding *b, pgoff_t start, long pages)
+static int map_pieces(struct target *t, struct mapping *m, pgoff_t start, long pages)
 {
 	struct dax_device *dax = t->cache_dev->dax_dev;
 	struct page **page = kvmalloc_array(pages, sizeof(*page), GFP_KERNEL);
@@ -240,36 +255,55 @@ static int map_pieces(struct target *t, struct binding *b, pgoff_t start, long p
 			page[done++] = virt_to_page(addr + (i << PAGE_SHIFT));
 		cond_resched();
 	}
-	b->media = vmap(page, pages, VM_MAP, PAGE_KERNEL);
-	b->vmapped = b->media;
-	r = b->media ? 0 : -ENOMEM;
+	m->media = vmap(page, pages, VM_MAP, PAGE_KERNEL);
+	m->vmapped = m->media;
+	r = m->media ? 0 : -ENOMEM;
 out:
 	kvfree(page);
 	return r;
 }
 
-static int map_media(struct target *t, struct binding *b)
+/* Maps the cache device from @from bytes on, a multiple of a page, to its end. */
+static int map_media(struct target *t, struct mapping *m, u64 from)
 {
 	struct block_device *bdev = t->cache_dev->bdev;
 	struct dax_device *dax = t->cache_dev->dax_dev;
-	u64 offset = get_start_sect(bdev) << SECTOR_SHIFT;
-	long pages = bdev_nr_bytes(bdev) >> PAGE_SHIFT, n;
+	pgoff_t start = ((get_start_sect(bdev) << SECTOR_SHIFT) + from) >> PAGE_SHIFT;
+	long pages = (bdev_nr_bytes(bdev) - from) >> PAGE_SHIFT, n;
 	int id, r = 0;
 
-	if (offset % PAGE_SIZE) {
-		t->ti->error = "Cache device is a partition that does not begin at a page";
-		return -EINVAL;
-	}
 	id = dax_read_lock();
-	n = dax_direct_access(dax, offset >> PAGE_SHIFT, pages, DAX_ACCESS, &b->media, NULL);
+	n = dax_direct_access(dax, start, pages, DAX_ACCESS, &m->media, NULL);
 	if (n != pages) {
-		b->media = NULL;
-		r = n < 0 ? n : map_pieces(t, b, offset >> PAGE_SHIFT, pages);
+		m->media = NULL;
+		r = n < 0 ? n : map_pieces(t, m, start, pages);
 	}
 	dax_read_unlock(id);
-	if (r)
-		t->ti->error = "Cache device cannot be mapped (bad pages, or memory without struct page in pieces)";
 	return r;
+}
+
+/* The owner's cache has admin; nobody else changes the list. */
+static int grow_media(void *data, u64 from, void **media, u64 *device_bytes)
+{
+	struct dm_target *ti = data;
+	struct target *t = ti->private;
+	struct mapping *m;
+	int r;
+
+	*device_bytes = round_down(bdev_nr_bytes(t->cache_dev->bdev), PAGE_SIZE);
+	if (*device_bytes < from + PCACHE_SEG_BYTES)
+		return 0;
+	m = kzalloc(sizeof(*m), GFP_KERNEL);
+	if (!m)
+		return -ENOMEM;
+	r = map_media(t, m, from);
+	if (r) {
+		kfree(m);
+		return r;
+	}
+	list_add_tail(&m->link, &t->b->grown);
+	*media = m->media;
+	return 0;
 }
 
 static int check_devices(struct target *t)
@@ -280,6 +314,10 @@ static int check_devices(struct target *t)
 
 	if (cache->bd_dev == backing->bd_dev) {
 		ti->error = "Cache device and backing device are the same";
+		return -EINVAL;
+	}
+	if ((get_start_sect(cache) << SECTOR_SHIFT) % PAGE_SIZE) {
+		ti->error = "Cache device is a partition that does not begin at a page";
 		return -EINVAL;
 	}
 	if (!t->cache_dev->dax_dev) {
@@ -330,10 +368,17 @@ static int get_devices(struct target *t, char **argv)
 
 static void destroy_binding(struct binding *b)
 {
+	struct mapping *m, *next;
+
 	if (b->pc)
 		pcache_destroy(b->pc);
-	if (b->vmapped)
-		vunmap(b->media);
+	if (b->whole.vmapped)
+		vunmap(b->whole.media);
+	list_for_each_entry_safe(m, next, &b->grown, link) {
+		if (m->vmapped)
+			vunmap(m->media);
+		kfree(m);
+	}
 	kfree(b);
 }
 
@@ -357,9 +402,12 @@ static int make_binding(struct target *t)
 		t->ti->error = "Cannot allocate memory for the target";
 		return -ENOMEM;
 	}
-	r = map_media(t, b);
-	if (!r) {
-		config = config_of(t, b->media);
+	INIT_LIST_HEAD(&b->grown);
+	r = map_media(t, &b->whole, 0);
+	if (r) {
+		t->ti->error = "Cache device cannot be mapped (bad pages, or memory without struct page in pieces)";
+	} else {
+		config = config_of(t, b->whole.media);
 		b->pc = pcache_create(&config, &error);
 		if (IS_ERR(b->pc)) {
 			t->ti->error = (char *)error;
@@ -483,7 +531,7 @@ static void pcache_postsuspend(struct dm_target *ti)
  */
 static int take_over(struct target *t)
 {
-	struct pcache_config config = config_of(t, t->b->media);
+	struct pcache_config config = config_of(t, NULL);
 	struct binding *shared;
 	const char *error = NULL;
 	int r;

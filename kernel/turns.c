@@ -37,7 +37,7 @@ static bool may_copy(struct pcache *pc)
 /* What may still be copied of a segment, in whole blocks. */
 static u32 turns_left(struct pcache *pc, u32 seg)
 {
-	u32 left = TURN_SECTORS - pc->segs.seg[seg].turned;
+	u32 left = TURN_SECTORS - pcache_seg(pc, seg)->turned;
 
 	return left - left % pc->block_sectors;
 }
@@ -105,7 +105,7 @@ void pcache_turn(struct pcache *pc, const struct pcache_extent *key)
 		if (!e.sectors || !pcache_room_get(pc, e.sectors, &room))
 			break;
 		e.sectors = room.sectors;
-		pc->segs.seg[key->seg].turned += e.sectors;
+		pcache_seg(pc, key->seg)->turned += e.sectors;
 		copy(pc, &e, &room);
 		pcache_room_put(pc, &room);
 		cond_resched();

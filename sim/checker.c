@@ -92,6 +92,8 @@ struct run {
 	u64 hash;
 
 	u32 seg_num;
+	u32 phys_end;		/* physical ids are less */
+	bool list_ended;	/* a resize has not linked what it has made */
 	struct slots info, ext, tail[2];	/* tail: key, dirty */
 	const struct pcache_media_info *now;	/* current cache information */
 	const struct pcache_media_ext *block;	/* current block; NULL: none that belongs here */
@@ -403,6 +405,28 @@ static void without_info(struct run *r)
 	}
 }
 
+/* A resize puts its aim into the block first, and into the super-block behind cache_info. */
+static bool check_n_segs(struct run *r)
+{
+	const struct pcache_media_ext *e = current_ext(r);
+	u32 n = r->c->n_segs, to = 0;
+
+	if (e && e->tag && e->tag == r->now->tag)
+		to = le32_to_cpu(e->grow_segs);
+	put(r, to);
+	if (to && r->state != CHECKER_CRASHED)
+		broken(r, "extension block: grow_segs %u in a cache that is attached", to);
+	r->c->growing = to && to == n;
+	if (n < PCACHE_MIN_SEGS || n > (r->c->growing ? PCACHE_MAX_SEGS : r->seg_num) ||
+	    PCACHE_SEGS_OFF + (u64)n * PCACHE_SEG_BYTES > r->img->bytes)
+		return refused(r, false, "cache_info: n_segs %u", n);
+	if (n < r->seg_num)
+		return refused(r, false, "cache_info: n_segs %u, the super-block has %u", n,
+			       r->seg_num);
+	r->phys_end = n;
+	return true;
+}
+
 static bool check_info(struct run *r)
 {
 	u32 flags = le32_to_cpu(r->now->flags);
@@ -413,9 +437,7 @@ static bool check_info(struct run *r)
 		return refused(r, false, "cache_info: flags 0x%x", flags);
 	if ((flags & PCACHE_INFO_MODE) >> 2 > 3 || (flags & PCACHE_INFO_GC_PERCENT) >> 6 > 90)
 		return refused(r, false, "cache_info: flags 0x%x", flags);
-	if (r->c->n_segs < PCACHE_MIN_SEGS || r->c->n_segs > r->seg_num)
-		return refused(r, false, "cache_info: n_segs %u", r->c->n_segs);
-	return true;
+	return check_n_segs(r);
 }
 
 /* Is the block that of this cache, and what does it know? */
@@ -509,7 +531,7 @@ static bool read_segment(struct run *r, u32 seg, u32 *next)
 	const struct pcache_media_seg_info *s;
 	struct slots info, gen;
 
-	if (phys >= r->seg_num || mem.segs[phys].listed)
+	if (phys >= r->phys_end || mem.segs[phys].listed)
 		return refused(r, false, "segment %u: physical id %u is out of range or repeated",
 			       seg, phys);
 	mem.segs[phys].listed = true;
@@ -528,6 +550,12 @@ static bool read_segment(struct run *r, u32 seg, u32 *next)
 		return refused(r, false, "segment %u: seg_info flags 0x%x", seg, flags);
 	if (seg + 1 == r->c->n_segs && (flags & PCACHE_SEG_HAS_NEXT))
 		return refused(r, false, "segment %u: the last one has a next one", seg);
+	if (seg + 1 < r->c->n_segs && !(flags & PCACHE_SEG_HAS_NEXT) && info.valid[0] &&
+	    info.valid[1]) {
+		if (!r->c->growing || r->list_ended)
+			return refused(r, false, "segment %u: has no next one", seg);
+		r->list_ended = true;
+	}
 	*next = flags & PCACHE_SEG_HAS_NEXT ? le32_to_cpu(s->next_seg) : phys + 1;
 	if (r->state != CHECKER_CRASHED && seg + 1 < r->c->n_segs && !info.unreadable &&
 	    !(info.valid[0] && info.valid[1]))
@@ -541,8 +569,8 @@ static bool read_segments(struct run *r)
 {
 	u32 next = le32_to_cpu(r->now->seg_id);
 
-	mem.segs = grow(mem.segs, &mem.nr_segs, r->seg_num, sizeof(*mem.segs));
-	for (u32 i = 0; i < r->seg_num; i++) {
+	mem.segs = grow(mem.segs, &mem.nr_segs, r->phys_end, sizeof(*mem.segs));
+	for (u32 i = 0; i < r->phys_end; i++) {
 		mem.segs[i].used = 0;
 		mem.segs[i].listed = false;
 	}
@@ -1034,7 +1062,7 @@ static void check_attached_ext(struct run *r)
 		       le32_to_cpu(e->info_seq), r->now->header.seq);
 	if (le64_to_cpu(e->backing_sectors) != r->img->backing_sectors)
 		broken(r, "extension block: backing_sectors %llu", le64_to_cpu(e->backing_sectors));
-	if (!all_zero(e->rest, sizeof(e->rest)))
+	if (*(const __le32 *)e->rest || !all_zero(e->rest + 4, sizeof(e->rest) - 4))
 		broken(r, "extension block: its rest is not zero");
 	if (!e->own_number || le64_to_cpu(e->own_number) > PCACHE_NUMBER_MAX)
 		broken(r, "extension block: own_number 0x%llx", le64_to_cpu(e->own_number));

@@ -68,6 +68,8 @@ struct checker_place {
  * @unfinished: a format was cut short: it is begun again
  * @damaged: a read-write attach must be refused; also set, without a broken rule, where the
  *	format of a device with an older cache was cut short before that was wiped
+ * @growing: a resize was cut short, and goes on at the next attach; until then Linux's own
+ *	may refuse it
  * @data_crc: keys have CRCs
  * @n_segs: segments of the cache
  * @hash: of what recovery reads, without what is random and what is payload
@@ -91,6 +93,7 @@ struct checker {
 	bool formatted;
 	bool unfinished;
 	bool damaged;
+	bool growing;
 	bool data_crc;
 	u32 n_segs;
 	u64 hash;

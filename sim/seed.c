@@ -210,7 +210,7 @@ static bool mainline_round(void)
 	const char *error;
 
 	/* A log that has never been attached is not there yet; it would format. */
-	if (!sd.verdict.formatted)
+	if (!sd.verdict.formatted || sd.verdict.growing)
 		return true;
 	error = mainline_session_run(&m);
 	if (error)

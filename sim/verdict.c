@@ -116,13 +116,17 @@ static void write_mainline_disk(void *data, u64 sector, u32 sectors, const u8 *f
 }
 
 /* Through its index, and, when it has written back, from the disk alone. */
-static const char *judge_mainline(const struct sim_params *p, const struct checker_image *image)
+static const char *judge_mainline(const struct sim_params *p, const struct checker_image *image,
+				  bool growing)
 {
 	u64 first = session_first_sector(p);
 	const char *wrong = NULL;
 
 	if (!mainline_attach(&mainline, image))
-		return say("Linux's own would refuse it", mainline.error);
+		return growing ? NULL : say("Linux's own would refuse it", mainline.error);
+	/* It has room for as many as the super-block says, and would give out each. */
+	if (mainline.n_segs != mainline.seg_num)
+		return say("Linux's own", "would use segments that it has not read");
 	mainline_places(&mainline, first, p->sectors, places);
 	for (u32 i = 0; i < p->sectors && !wrong; i++) {
 		const u8 *disk = disk_model_durable(first + i);
@@ -171,7 +175,8 @@ const char *verdict_judge(const struct sim_params *p, enum checker_state state,
 			   "medium after a power cut", c.error);
 	expect(p, &c);
 	*v = (struct verdict) {
-		.formatted = c.formatted && !c.unfinished, .wiping = wiping, .hash = c.hash,
+		.formatted = c.formatted && !c.unfinished, .wiping = wiping, .growing = c.growing,
+		.hash = c.hash,
 		.expected = expected, .known = known, .places = places,
 		.end = { c.end[0], c.end[1] }, .key_tail = { c.key_tail[0], c.key_tail[1] },
 		.dirty_tail = { c.dirty_tail[0], c.dirty_tail[1] },
@@ -186,6 +191,6 @@ const char *verdict_judge(const struct sim_params *p, enum checker_state state,
 	 * right nor keeps hidden what they hide.
 	 */
 	if (!wrong && c.formatted && !c.unfinished && !c.nr_stale_keys)
-		wrong = judge_mainline(p, &image);
+		wrong = judge_mainline(p, &image, c.growing);
 	return wrong;
 }

@@ -14,6 +14,7 @@
  * @formatted: there is a cache
  * @wiping: there is none, and only force formats: the format of a device with an older
  *	cache was cut short before that was wiped
+ * @growing: as the checker's
  * @end: segment and offset: where the log ends
  * @key_tail: where it begins
  * @dirty_tail: from where on keys are dirty
@@ -25,6 +26,7 @@ struct verdict {
 	const bool *known;
 	bool formatted;
 	bool wiping;
+	bool growing;
 	u32 end[2];
 	u32 key_tail[2];
 	u32 dirty_tail[2];

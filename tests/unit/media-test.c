@@ -1584,7 +1584,7 @@ static const struct patch not_of_a_first_store[] = {
 	{ "tails", EXT_FIELD(1, tails) + 15, 1 },
 	{ "seq of cache_info", EXT_FIELD(0, info_seq), 1 },
 	{ "CRC of the tails", EXT_FIELD(0, tails_crc), 1 },
-	{ "rest", EXT_FIELD(1, rest) + 39, 1 },
+	{ "rest", EXT_FIELD(1, rest) + 35, 1 },
 };
 
 /* Before the super-block is back: only what is nothing but that is formatted again. */

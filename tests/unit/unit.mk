@@ -23,15 +23,18 @@ UNIT_VARIANT_modes-test := tiny
 UNIT_VARIANT_eviction-test := tiny
 UNIT_VARIANT_discard-test := tiny
 UNIT_VARIANT_reload-test := tiny
+UNIT_VARIANT_resize-test := tiny
 UNIT_VARIANT_media-test := tiny
 UNIT_VARIANT_checker-test := tiny
 # What else of this tree a program is made of.
 UNIT_SRCS_checker-test := sim/checker.c sim/mainline.c
+UNIT_SRCS_resize-test := $(UNIT_SRCS_checker-test)
 # Once more, with segments of full size.
 UNIT_PROGRAMS += checker-full-test
 UNIT_SOURCE_checker-full-test := checker-test
 UNIT_SRCS_checker-full-test := $(UNIT_SRCS_checker-test)
-# It counts the stores to the medium.
+# They look at each store to the medium.
+UNIT_LDFLAGS_resize-test := -Wl,--wrap=port_pmem_store
 UNIT_LDFLAGS_media-test := -Wl,--wrap=port_pmem_store,--wrap=port_pmem_fence
 # Without the engine: tests of the shim itself, and of models.
 UNIT_SHIM_PROGRAMS := shim-test policy-test
