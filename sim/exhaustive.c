@@ -41,7 +41,7 @@
 #include "verdict.h"
 
 #define ALPHABET "wWsFfrbcdDt"
-#define ALONE "x"		/* operations that make a sequence by themselves only */
+#define ALONE "xg"		/* operations that make a sequence by themselves only */
 #define MAX_LENGTH 4
 #define MAX_IMAGES 8192
 #define MAX_STORES 32
@@ -361,6 +361,7 @@ static void restore(const struct state *st)
 	params.data_crc = st->data_crc;
 	params.poison = st->bad;
 	params.mainline = st->mainline;
+	pmem_model_new(media_bytes);
 	pmem_model_load(st->media);
 	disk_model_load(st->disk);
 	oracle_load(st->oracle);
@@ -638,7 +639,8 @@ static void usage(FILE *out)
 	      "operations: w W s F write (512 B, 4 KiB, across a stretch's end, FUA), f FLUSH,\n"
 	      "  r read, b write back, c reclaim, d detach and attach, D discard (across a\n"
 	      "  stretch's end), t time passes;\n"
-	      "  x write back, detach and format anew (alone only)\n", out);
+	      "  alone only: x write back, detach and format anew; g the device grows, message resize\n",
+	      out);
 }
 
 static u64 number(const char *text)

@@ -80,6 +80,9 @@ static void draw_load(struct sim_params *p, u64 seed)
 	SELDOM(messages, 3, 800);
 	SELDOM(suspends, 8, 500);
 	SELDOM(detaches, 8, 500);
+	SELDOM(reloads, 8, 700);
+	SELDOM(resizes, 8, 900);
+	DRAW(grow, 0, 1, 2, 4);
 	DRAW(pause_ops, 20, 40, 80);
 }
 
@@ -189,6 +192,8 @@ void sim_params_fit(struct sim_params *p)
 	p->max_sectors = clamp(p->max_sectors, p->align, p->sectors / 2);
 	p->segs = max(p->segs, 8U);
 	p->smaller = min(p->smaller, p->segs - 8);
+	/* Beyond the segments that it has otherwise. */
+	p->grow = p->resizes ? min(p->grow, 100U - min(p->segs, 100U)) : 0;
 	p->cpus = clamp(p->cpus, 1U, 8U);
 	p->submitters = clamp(p->submitters, 1U, 4U);
 	p->depth = clamp(p->depth, 1U, 4U);

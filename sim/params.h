@@ -45,6 +45,9 @@
 	X(messages, 0, "of 1024 pauses have a message")			\
 	X(suspends, 0, "of 1024 pauses have a suspend")			\
 	X(detaches, 0, "of 1024 pauses have a detach and an attach")	\
+	X(reloads, 0, "of 1024 pauses have a table loaded on the live device")	\
+	X(resizes, 0, "of 1024 pauses have the message resize")		\
+	X(grow, 0, "segments that the cache device gets while it is used")	\
 	X(pause_ops, 40, "requests between two pauses")			\
 	X(cut_early, 0, "of 1024 sessions are cut while attaching")	\
 	X(end_clean, 0, "of 1024 sessions end with a detach")		\

@@ -474,6 +474,13 @@ void pmem_model_grow(u64 bytes)
 	pm.bytes = bytes;
 }
 
+void pmem_model_grow_used(u64 bytes)
+{
+	pmem_model_grow(bytes);
+	pm.dax.nr_pages = pm.bytes >> PAGE_SHIFT;
+	WRITE_ONCE(pm.bdev.nr_sectors, pm.bytes >> SECTOR_SHIFT);
+}
+
 struct block_device *pmem_model_bdev(void)
 {
 	pm.dax = (struct dax_device) {

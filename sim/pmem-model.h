@@ -50,6 +50,8 @@ void pmem_model_init(void);
 void pmem_model_new(u64 bytes);
 /* It gets larger; what is new is blank. */
 void pmem_model_grow(u64 bytes);
+/* The same for a device that is in use. */
+void pmem_model_grow_used(u64 bytes);
 /* A block device for a new world. */
 struct block_device *pmem_model_bdev(void);
 

@@ -301,7 +301,7 @@ bool seed_run(const struct sim_params *p, u64 seed, bool trace,
 		return false;
 	for (u32 i = 0; i < p->rounds && !sd.over; i++) {
 		if (i == 1)
-			pmem_model_grow(pmem_bytes(p->segs));
+			pmem_model_grow(max(pmem_bytes(p->segs), pmem_model_bytes()));
 		if (!one_round())
 			return false;
 	}

@@ -220,10 +220,11 @@ static void check_gc_percent(u32 percent)
 	end_gc_percent(percent);
 }
 
-static void table_line(char *line, size_t bytes, bool force)
+static void table_line(char *line, size_t bytes, bool force, bool reload)
 {
 	const struct sim_params *p = params();
-	bool mode = has_modes() && below(4), fifo = !p->clock, cutoff = p->cutoff_kb;
+	bool mode = has_modes() && below(4), fifo = reload ? below(2) : !p->clock;
+	bool cutoff = p->cutoff_kb && !(reload && below(2));
 	char gc[30] = "", evict[60] = "";
 
 	if (!run.s->gc_percent) {
@@ -440,7 +441,7 @@ static int try_attach(bool force, u32 fail_of_1024, char *error, size_t bytes)
 	if (run.table[0])
 		strcpy(line, run.table);
 	else
-		table_line(line, sizeof(line), force);
+		table_line(line, sizeof(line), force, false);
 	error[0] = '\0';
 	/* The host's own must not fail. */
 	sim_set_alloc_failures(0);
@@ -1110,6 +1111,98 @@ static void change_mode(void)
 	note_mode();
 }
 
+/* Options of which each may be another one than before. */
+static void line_for_reload(char *line, size_t bytes)
+{
+	char options[200], *words, *rest;
+	unsigned long n;
+
+	table_line(line, bytes, false, true);
+	if (!params()->modes || strstr(line, "cache_mode"))
+		return;
+	words = strstr(line, " vda ") + strlen(" vda ");
+	n = strtoul(words, &rest, 10);
+	snprintf(options, sizeof(options), "%lu%s cache_mode %s", n + 2, rest,
+		 mode_names[below(4)]);
+	snprintf(words, bytes - (words - line), "%s", options);
+}
+
+static bool line_is_through(const char *line)
+{
+	return strstr(line, "cache_mode writethrough") || strstr(line, "cache_mode writearound");
+}
+
+/* A table is loaded under load, and takes the cache over, or is dropped again. */
+static void reload(void)
+{
+	struct kept_value before = run.s->gc_percent ? *run.s->gc_percent : (struct kept_value){ };
+	char line[300], loaded[300], live[300], error[256] = "";
+	int r;
+
+	line_for_reload(line, sizeof(line));
+	if (run.s->trace)
+		fprintf(stderr, "[%8llu] load %s\n", (unsigned long long)sim_points(), line);
+	sim_set_alloc_failures(0);
+	table_of(live, sizeof(live));
+	r = dm_host_load(run.md, line, false, error, sizeof(error));
+	sim_set_alloc_failures(params()->alloc_fail);
+	if (r)
+		sim_fail("load of a line for the live cache: %d, %s", r, error);
+	if (dm_host_status_loaded(run.md, STATUSTYPE_TABLE, loaded, sizeof(loaded)))
+		sim_fail("the table does not fit");
+	if (!below(4)) {
+		dm_host_clear(run.md);
+		table_of(loaded, sizeof(loaded));
+		if (strcmp(live, loaded))
+			sim_fail("the table was %s, is %s after a load", live, loaded);
+		if (run.s->gc_percent)
+			*run.s->gc_percent = before;
+		return;
+	}
+	if (strstr(line, "cache_mode") && !line_is_through(line))
+		run.through = run.cleaned;
+	if (below(2))
+		suspend(below(2));
+	r = dm_host_resume(run.md);
+	if (r)
+		sim_fail("resume of another table: %d", r);
+	table_of(live, sizeof(live));
+	if (strcmp(live, loaded))
+		sim_fail("the table was loaded as %s, is %s", loaded, live);
+	check_status(&(const bool){ true });
+	note_mode();
+}
+
+static u64 most_bytes(void)
+{
+	const struct sim_params *p = params();
+
+	return ALIGN(PCACHE_SEGS_OFF + (u64)(p->segs + p->grow) * PCACHE_SEG_BYTES, PAGE_SIZE);
+}
+
+static void check_segs(u32 expected)
+{
+	u32 segs;
+	char line[600];
+
+	dm_host_status(run.md, STATUSTYPE_INFO, 0, line, sizeof(line));
+	if (sscanf(line, "%*u %*u pcache %*s %u", &segs) != 1 || segs != expected)
+		sim_fail("after a resize to %u segments: %s", expected, line);
+}
+
+/* The cache device grows, maybe, and the cache is told. */
+static void resize(void)
+{
+	u64 now = pmem_model_bytes(), more = 0;
+
+	if (now < most_bytes() && below(4))
+		more = 1 + below((most_bytes() - now) / PCACHE_SEG_BYTES);
+	if (more)
+		pmem_model_grow_used(now + more * PCACHE_SEG_BYTES);
+	if (send("resize"))
+		check_segs((pmem_model_bytes() - PCACHE_SEGS_OFF) / PCACHE_SEG_BYTES);
+}
+
 static void suspend_and_resume(void)
 {
 	struct flush_message m = { };
@@ -1190,6 +1283,10 @@ static bool work_once(void)
 		change_mode();
 	if (chance(p->suspends) && !run.gone)
 		suspend_and_resume();
+	if (chance(p->reloads) && !run.gone)
+		reload();
+	if (chance(p->resizes))
+		resize();
 	/*
 	 * Errors are for a while: an epoch whose every write may fail would never get
 	 * through as a whole.
@@ -1333,6 +1430,10 @@ static bool script_step(char letter)
 		if (run.s->before_format)
 			run.s->before_format();
 		return attach_with(true);
+	case 'g':	/* the device grows, and is used */
+		pmem_model_grow_used(pmem_model_bytes() + PCACHE_SEG_BYTES);
+		send("resize");
+		break;
 	case 't':	/* what nobody asked for is committed */
 		msleep(1000);
 		break;
