@@ -414,6 +414,9 @@ int pcache_resume(struct pcache *pc)
 	int r = 0;
 
 	mutex_lock(&pc->admin);
+	/* The host's last try has failed elsewhere, and nobody has suspended it since. */
+	if (pc->running)
+		goto out;
 	if (pc->read_only) {
 		if (pc->state != PCACHE_FAIL)
 			pcache_set_state(pc, PCACHE_RO, NULL);

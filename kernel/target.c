@@ -382,8 +382,20 @@ static void destroy_binding(struct binding *b)
 	kfree(b);
 }
 
+/* Has the target's table been resumed, and no other one since? */
+static bool owns(const struct target *t)
+{
+	return READ_ONCE(t->b->owner) == t;
+}
+
+/*
+ * Device-Mapper suspends no table that it could resume in part only: then what runs runs
+ * until here, or until another table comes.
+ */
 static void target_free(struct target *t)
 {
+	if (t->b && owns(t))
+		pcache_suspend(t->pc);
 	if (release_devices(t))
 		destroy_binding(t->b);
 	put_devices(t);
@@ -495,12 +507,6 @@ static int pcache_map(struct dm_target *ti, struct bio *bio)
 	return DM_MAPIO_SUBMITTED;
 }
 
-/* Has the target's table been resumed, and no other one since? */
-static bool owns(const struct target *t)
-{
-	return READ_ONCE(t->b->owner) == t;
-}
-
 static void pcache_presuspend(struct dm_target *ti)
 {
 	struct target *t = ti->private;
@@ -559,6 +565,9 @@ static int pcache_preresume(struct dm_target *ti)
 	struct target *t = ti->private;
 	int r = 0;
 
+	/* The one before may have been resumed in part, and so not been suspended. */
+	if (!owns(t))
+		pcache_suspend(t->pc);
 	mutex_lock(&bindings_lock);
 	if (!owns(t))
 		r = take_over(t);

@@ -481,6 +481,67 @@ static void test_sent_back(void)
 	fixture_close(&f);
 }
 
+/*
+ * Of two targets the second refuses to be resumed: the device stays suspended, with the
+ * first one resumed. It may be tried again, replaced, or removed.
+ */
+static void test_half_resumed(void)
+{
+	static const char both[] = "0 2048 pcache pmem0 vda\n2048 2040 pcache pmem1 vdb";
+	static const char other[] = "0 2048 pcache pmem0 vda 2 gc_percent 20\n"
+				    "2048 2040 pcache pmem1 vdb 2 gc_percent 30";
+	static const char third[] = "0 2048 pcache pmem0 vda 2 gc_percent 40\n"
+				    "2048 2040 pcache pmem1 vdb";
+	struct port_bdev_config pmem = {
+		.name = "pmem1", .bytes = media_bytes_of(SMALL_SEGS), .pmem = true,
+	};
+	struct port_bdev_config disk = { .name = "vdb", .bytes = SZ_1M };
+	struct block_device *pmem1 = port_bdev_open(&pmem), *vdb = port_bdev_open(&disk);
+	const struct pcache_media_ext *ext;
+	struct fixture f;
+	u8 seq;
+
+	CHECK(!dm_host_add_bdev(pmem1) && !dm_host_add_bdev(vdb));
+	fixture_open(&f, SEGS, SMALL_SECTORS);
+	ext = (void *)f.media + PCACHE_EXT_OFF;
+	f.h.md = dm_host_start("cache", both, false, f.error, sizeof(f.error));
+	CHECK(f.h.md, "%s", f.error);
+	hold_dirty(&f);
+	for (u32 pass = 0; pass < 3; pass++) {
+		u32 percent = pass ? 20 : 70;
+
+		random_writes(&f, 12, 12);
+		check_all(&f);
+		CHECK_EQ(dm_host_load(f.h.md, pass ? other : both, false, NULL, 0), 0);
+		vdb->nr_sectors -= 8;
+		CHECK_EQ(dm_host_resume(f.h.md), -EINVAL);
+		CHECK(host_logged("table cannot be resumed: Backing device is smaller"));
+		vdb->nr_sectors += 8;
+		CHECK_EQ(status(&f).gc_percent, percent);
+		if (pass == 2)
+			break;
+		if (pass == 1)
+			CHECK_EQ(dm_host_load(f.h.md, third, false, NULL, 0), 0);
+		seq = ext->header.seq;
+		CHECK_EQ(dm_host_resume(f.h.md), 0);
+		/* What has been attached with the same table is not attached once more. */
+		CHECK_EQ(ext->header.seq == seq, !pass);
+		CHECK_EQ((status(&f).cache_flags >> 6) & 127, pass ? 40 : 70);
+		check_all(&f);
+	}
+	CHECK(!dm_host_remove(f.h.md));
+	f.h.md = NULL;
+	port_bdev_clear_faults(f.h.disk);
+	attach(&f, "");
+	check_all(&f);
+	detach(&f);
+	fixture_close(&f);
+	dm_host_remove_bdev(pmem1);
+	dm_host_remove_bdev(vdb);
+	port_bdev_close(pmem1);
+	port_bdev_close(vdb);
+}
+
 static const struct test_case cases[] = {
 	{ "options", test_options },
 	{ "refused", test_refused },
@@ -490,6 +551,7 @@ static const struct test_case cases[] = {
 	{ "modes", test_modes },
 	{ "load", test_load },
 	{ "sent_back", test_sent_back },
+	{ "half_resumed", test_half_resumed },
 };
 
 int main(int argc, char **argv)
