@@ -420,6 +420,8 @@ struct pcache_room {
 };
 
 struct pcache_segment *pcache_seg(const struct pcache *pc, u32 seg);
+bool pcache_seg_read_info(void *media, struct pcache_slots *slots,
+			  struct pcache_media_seg_info *info);
 int pcache_segs_load(struct pcache *pc, const char **error);
 int pcache_segs_make(struct pcache *pc, u32 from, u32 to, void *media);
 int pcache_segs_read(struct pcache *pc, u32 from, u32 to);
@@ -697,8 +699,7 @@ int pcache_replay(struct pcache *pc, const char **error);
  * @own_ord: ord of the own place that the block names; U64_MAX: it names none
  * @format: the medium has to be formatted at resume
  * @growing: a resize was cut short behind G3: the attach goes on with it
- * @list_end: then, the last segment whose link is not in both copies; PCACHE_NO_SEG: none
- * @list_ended: a segment was met both of whose copies have no link
+ * @list_ended: then, a segment was met both of whose copies have no link
  */
 struct pcache_super {
 	struct mutex lock;
@@ -714,7 +715,6 @@ struct pcache_super {
 	u64 own_ord;
 	bool format;
 	bool growing;
-	u32 list_end;
 	bool list_ended;
 };
 

@@ -17,15 +17,6 @@
 #include "pcache.h"
 #include "pmem.h"
 
-/* Reads the record that ends the list of segments. */
-static bool read_list_end(void *media, struct pcache_slots *slots,
-			  struct pcache_media_seg_info *info)
-{
-	pcache_slots_init(slots, media + PCACHE_SEG_INFO_OFF, PCACHE_SEG_INFO_STRIDE,
-			  sizeof(*info));
-	return pcache_slots_read(slots, info);
-}
-
 /*
  * G4: the super-block's number of segments. The CRC is in another word, and one word is all
  * that no power cut tears: so pad changes such that the CRC stays. It is made of the sum of
@@ -45,13 +36,35 @@ static void store_seg_num(struct pcache *pc, struct pcache_media_super *sb, u32 
 	pmem_end();
 }
 
-/* G5: the list goes on with the first new segment, @next, unless it does already. */
+/* G5: the list goes on with @next, unless it goes on already. */
 static void store_link(struct pcache_slots *slots, struct pcache_media_seg_info *info, u32 next)
 {
 	if (!(info->flags & cpu_to_le32(PCACHE_SEG_HAS_NEXT)))
 		info->next_seg = cpu_to_le32(next);
 	info->flags |= cpu_to_le32(PCACHE_SEG_HAS_NEXT);
 	pcache_slots_write_both(slots, info);
+}
+
+/*
+ * Each link of the list that is not in both copies: that of the segment which ended it, and
+ * what has rotted since, because the one cannot be told from the other.
+ */
+static bool store_links(struct pcache *pc)
+{
+	struct pcache_media_seg_info info;
+	struct pcache_slots slots;
+	u32 i;
+
+	for (i = 0; i + 1 < pc->n_segs; i++) {
+		void *next = pcache_seg(pc, i + 1)->media - PCACHE_SEGS_OFF;
+
+		if (!pcache_seg_read_info(pcache_seg(pc, i)->media, &slots, &info))
+			return false;
+		if (!(info.flags & cpu_to_le32(PCACHE_SEG_HAS_NEXT)) || !pcache_slots_agree(&slots))
+			store_link(&slots, &info, (next - pc->media) / PCACHE_SEG_BYTES);
+		cond_resched();
+	}
+	return true;
 }
 
 /**
@@ -65,20 +78,14 @@ static void store_link(struct pcache_slots *slots, struct pcache_media_seg_info 
  */
 bool pcache_resize_finish(struct pcache *pc)
 {
-	struct pcache_super *su = &pc->super;
-	struct pcache_media_seg_info info;
 	struct pcache_media_super sb;
-	struct pcache_slots slots;
 
 	if (!pmem_read(&sb, pc->media + PCACHE_SUPER_OFF, sizeof(sb)))
 		return false;
 	if (le32_to_cpu(sb.seg_num) != pc->n_segs)
 		store_seg_num(pc, &sb, pc->n_segs);			/* G4 */
-	if (su->list_end != PCACHE_NO_SEG) {
-		if (!read_list_end(pcache_seg(pc, su->list_end)->media, &slots, &info))
-			return false;
-		store_link(&slots, &info, su->list_end + 1);		/* G5 */
-	}
+	if (!store_links(pc))						/* G5 */
+		return false;
 	pcache_info(pc, "resize to %u segments was cut short, is finished", pc->n_segs);
 	return true;
 }
@@ -124,7 +131,7 @@ static int grow_to(struct pcache *pc, u32 to, void *media)
 	struct pcache_slots slots;
 	int r;
 
-	if (!read_list_end(pcache_seg(pc, pc->n_segs - 1)->media, &slots, &info) ||
+	if (!pcache_seg_read_info(pcache_seg(pc, pc->n_segs - 1)->media, &slots, &info) ||
 	    !pmem_read(&sb, pc->media + PCACHE_SUPER_OFF, sizeof(sb)))
 		return -EIO;
 	r = pcache_segs_make(pc, pc->n_segs, to, media) ?: make_segments(pc, to);
@@ -163,7 +170,8 @@ static int resize(struct pcache *pc)
 	int r;
 
 	/* Where Linux's own was told of more segments than it uses, nobody knows why. */
-	if (READ_ONCE(pc->state) != PCACHE_RW || pc->n_segs != pc->super.seg_total)
+	if (READ_ONCE(pc->state) != PCACHE_RW || pc->n_segs != pc->super.seg_total ||
+	    pc->super.growing)
 		return -EINVAL;
 	r = ask_host(pc, &segs, &media);
 	if (r)

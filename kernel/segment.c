@@ -57,6 +57,22 @@ static u32 reserved_for_log(const struct pcache_segs *segs)
 	return DIV_ROUND_UP(segs->nr_heads, 8) + 1 + 1;
 }
 
+/**
+ * pcache_seg_read_info() - Read a segment's information.
+ * @media: where the segment is
+ * @slots: for writing it
+ * @info: gets it
+ *
+ * Return: false when neither copy is valid.
+ */
+bool pcache_seg_read_info(void *media, struct pcache_slots *slots,
+			  struct pcache_media_seg_info *info)
+{
+	pcache_slots_init(slots, media + PCACHE_SEG_INFO_OFF, PCACHE_SEG_INFO_STRIDE,
+			  sizeof(*info));
+	return pcache_slots_read(slots, info);
+}
+
 static int load_generation(struct pcache_segment *s)
 {
 	struct pcache_media_gen gen;
@@ -93,15 +109,12 @@ static bool mend_link(struct pcache *pc, u32 seg, u32 phys, const struct pcache_
 static int load_segment(struct pcache *pc, struct pcache_segment *s, u32 *phys,
 			const char **error)
 {
-	struct pcache_super *su = &pc->super;
 	bool more = s->id + 1 < pc->n_segs, has_next;
 	struct pcache_media_seg_info info;
 	struct pcache_slots slots;
 
 	s->media = pc->media + PCACHE_SEGS_OFF + (u64)*phys * PCACHE_SEG_BYTES;
-	pcache_slots_init(&slots, s->media + PCACHE_SEG_INFO_OFF, PCACHE_SEG_INFO_STRIDE,
-			  sizeof(info));
-	if (!pcache_slots_read(&slots, &info)) {
+	if (!pcache_seg_read_info(s->media, &slots, &info)) {
 		*error = "Cache segment information: both copies are invalid";
 		return -EUCLEAN;
 	}
@@ -110,9 +123,6 @@ static int load_segment(struct pcache *pc, struct pcache_segment *s, u32 *phys,
 		return -EUCLEAN;
 	}
 	has_next = info.flags & cpu_to_le32(PCACHE_SEG_HAS_NEXT);
-	/* Of those behind it both copies are the same: so the last one is that of G5, or is good. */
-	if (more && su->growing && (!has_next || !pcache_slots_agree(&slots)))
-		su->list_end = s->id;
 	if (more && !has_next)
 		has_next = mend_link(pc, s->id, *phys, &slots, &info);
 	if (has_next != more) {
@@ -189,11 +199,16 @@ int pcache_segs_make(struct pcache *pc, u32 from, u32 to, void *media)
  */
 int pcache_segs_read(struct pcache *pc, u32 from, u32 to)
 {
+	struct pcache_media_seg_info info;
+	struct pcache_slots slots;
 	u32 i;
 
-	for (i = from; i < to; i++)
-		if (load_generation(pcache_seg(pc, i)))
+	for (i = from; i < to; i++) {
+		struct pcache_segment *s = pcache_seg(pc, i);
+
+		if (!pcache_seg_read_info(s->media, &slots, &info) || load_generation(s))
 			return -EIO;
+	}
 	return 0;
 }
 

@@ -248,14 +248,14 @@ static int check_growing(struct pcache *pc, const char **error)
 	struct pcache_super *su = &pc->super;
 	u32 segs = growing_to(pc);
 
-	su->list_end = PCACHE_NO_SEG;
+	su->growing = segs;
+	su->list_ended = false;
 	if (!segs)
 		return 0;
 	if (PCACHE_SEGS_OFF + (u64)segs * PCACHE_SEG_BYTES > pc->media_bytes) {
 		*error = "Cache device is smaller than its extension block says";
 		return -EUCLEAN;
 	}
-	su->growing = true;
 	su->seg_total = segs;
 	return 0;
 }

@@ -327,12 +327,108 @@ static void test_bad_block(void)
 	fixture_close(&f);
 }
 
+static struct pcache_media_seg_info *seg_info(struct fixture *f, u32 seg, u32 slot)
+{
+	return (void *)f->media + seg_off(seg) + PCACHE_SEG_INFO_OFF + slot * PCACHE_SEG_INFO_STRIDE;
+}
+
+/* As a power cut behind G3 leaves the block. */
+static void set_growing(struct fixture *f, u32 segs)
+{
+	for (u32 slot = 0; slot < 2; slot++) {
+		struct pcache_media_ext *ext = (void *)f->media + PCACHE_EXT_OFF +
+					       slot * PCACHE_EXT_STRIDE;
+
+		ext->grow_segs = cpu_to_le32(segs);
+		mend_crc(ext, sizeof(*ext));
+	}
+}
+
+/* Cut short before G5, or in it, and one copy of a new segment's link has rotted since. */
+static void test_rotten_link(void)
+{
+	struct fixture f;
+
+	open_small(&f);
+	set_device_segs(&f, MORE);
+	for (u32 unlinked = 1; unlinked <= 2; unlinked++) {
+		for (u32 slot = 0; slot < 2; slot++) {
+			attach(&f, "2 format force");
+			CHECK(!host_logged("was cut short"));
+			random_writes(&f, 10, 8);
+			flush(&f);
+			CHECK_EQ(message(&f, "flush"), 0);
+			detach(&f);
+			set_growing(&f, MORE);
+			for (u32 i = 0; i < unlinked; i++) {
+				struct pcache_media_seg_info *info = seg_info(&f, SEGS - 1, i);
+
+				info->flags &= ~cpu_to_le32(PCACHE_SEG_HAS_NEXT);
+				info->next_seg = 0;
+				mend_crc(info, sizeof(*info));
+			}
+			seg_info(&f, MORE - 2, slot)->header.crc ^= 1;
+			attach(&f, "");
+			CHECK(host_logged("resize to 12 segments was cut short, is finished"));
+			CHECK_EQ(status(&f).cache_segs, MORE);
+			CHECK(seg_info(&f, SEGS - 1, 0)->next_seg == cpu_to_le32(SEGS));
+			CHECK(seg_info(&f, SEGS - 1, 1)->next_seg == cpu_to_le32(SEGS));
+			check_all(&f);
+			detach(&f);
+			attach(&f, "");
+			check_all(&f);
+			detach(&f);
+			/* What is formatted anew has nothing to go on with. */
+			set_growing(&f, MORE);
+			host_clear_log();
+		}
+	}
+	fixture_close(&f);
+}
+
+/* What has been made is read before anything depends on it. */
+static void test_bad_memory(void)
+{
+	struct fixture f;
+
+	open_small(&f);
+	attach(&f, "");
+	random_writes(&f, 20, 8);
+	set_device_segs(&f, MORE);
+	port_pmem_poison(f.h.pmem, seg_off(SEGS + 1) + PCACHE_SEG_GEN_OFF, 64);
+	CHECK_EQ(message(&f, "resize"), -EIO);
+	CHECK(host_logged("resize: the cache stays at 8 segments (-5)"));
+	CHECK_EQ(status(&f).cache_segs, SEGS);
+	port_pmem_heal(f.h.pmem, 0, f.media_bytes);
+	port_pmem_poison(f.h.pmem, seg_off(SEGS + 2) + PCACHE_SEG_INFO_OFF, 64);
+	port_pmem_poison(f.h.pmem, seg_off(SEGS + 2) + PCACHE_SEG_INFO_OFF + PCACHE_SEG_INFO_STRIDE,
+			 64);
+	CHECK_EQ(message(&f, "resize"), -EIO);
+	CHECK_EQ(status(&f).cache_segs, SEGS);
+	check_all(&f);
+	detach(&f);
+	check_format(&f, CHECKER_DETACHED);
+	attach(&f, "");
+	CHECK_EQ(status(&f).cache_segs, SEGS);
+	port_pmem_heal(f.h.pmem, 0, f.media_bytes);
+	CHECK_EQ(message(&f, "resize"), 0);
+	CHECK_EQ(status(&f).cache_segs, MORE);
+	check_all(&f);
+	detach(&f);
+	attach(&f, "");
+	check_all(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
 static const struct test_case cases[] = {
 	{ "live", test_live },
 	{ "pieces", test_pieces },
 	{ "refused", test_refused },
 	{ "cuts", test_cuts },
 	{ "bad_block", test_bad_block },
+	{ "rotten_link", test_rotten_link },
+	{ "bad_memory", test_bad_memory },
 };
 
 int main(int argc, char **argv)
