@@ -323,7 +323,8 @@ int pcache_reload_check(struct pcache *pc, const struct pcache_config *config,
 		*error = "A live cache is not formatted: remove the device first, or leave format force out";
 		return -EBUSY;
 	}
-	if (config->media_bytes < PCACHE_SEGS_OFF + (u64)pc->super.seg_total * PCACHE_SEG_BYTES) {
+	if (config->media_bytes <
+	    PCACHE_SEGS_OFF + (u64)READ_ONCE(pc->super.seg_total) * PCACHE_SEG_BYTES) {
 		*error = "Cache device is smaller than its super-block says";
 		return -EUCLEAN;
 	}

@@ -420,6 +420,7 @@ struct pcache_room {
 };
 
 struct pcache_segment *pcache_seg(const struct pcache *pc, u32 seg);
+u32 pcache_segs_all(const struct pcache *pc);
 bool pcache_seg_read_info(void *media, struct pcache_slots *slots,
 			  struct pcache_media_seg_info *info);
 int pcache_segs_load(struct pcache *pc, const char **error);

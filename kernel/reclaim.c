@@ -97,18 +97,18 @@ static bool pass_kset(struct pcache *pc, struct pcache_pos *pos)
 /* A pass has come to nothing. */
 static void forget_passed(struct pcache *pc)
 {
-	u32 i;
+	u32 all = pcache_segs_all(pc), i;
 
-	for (i = 0; i < READ_ONCE(pc->n_segs); i++)
+	for (i = 0; i < all; i++)
 		pcache_seg(pc, i)->passed = 0;
 }
 
 /* Gives back the refs of passed keys. */
 static void put_passed_refs(struct pcache *pc)
 {
-	u32 i;
+	u32 all = pcache_segs_all(pc), i;
 
-	for (i = 0; i < READ_ONCE(pc->n_segs); i++) {
+	for (i = 0; i < all; i++) {
 		u32 refs = pcache_seg(pc, i)->passed;
 
 		if (refs) {
@@ -258,11 +258,11 @@ static bool note_named(struct pcache *pc, struct pcache_pos pos, const struct pc
 /* Counts what note_named() has noted, and forgets it. */
 static void count_named(struct pcache *pc, u32 *named, u32 *data)
 {
-	u32 i;
+	u32 all = pcache_segs_all(pc), i;
 
 	*named = 0;
 	*data = 0;
-	for (i = 0; i < READ_ONCE(pc->n_segs); i++) {
+	for (i = 0; i < all; i++) {
 		struct pcache_segment *s = pcache_seg(pc, i);
 
 		*named += s->passed > 0;

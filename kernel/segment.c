@@ -38,6 +38,17 @@ struct pcache_segment *pcache_seg(const struct pcache *pc, u32 seg)
 }
 
 /**
+ * pcache_segs_all() - How many segments there are, to look at all of them.
+ * @pc: cache
+ *
+ * Without a lock and an id from elsewhere, only this makes sure that they are seen whole.
+ */
+u32 pcache_segs_all(const struct pcache *pc)
+{
+	return smp_load_acquire(&pc->n_segs);	/* pairs with pcache_segs_publish() */
+}
+
+/**
  * pcache_seg_data() - Where a place in a segment's data area is.
  * @pc: cache
  * @seg: logical id, checked
@@ -227,7 +238,7 @@ void pcache_segs_publish(struct pcache *pc, u32 to)
 	spin_lock(&segs->lock);
 	for (i = from; i < to; i++)
 		list_add_tail(&pcache_seg(pc, i)->link, &segs->free);
-	WRITE_ONCE(pc->n_segs, to);
+	smp_store_release(&pc->n_segs, to);
 	smp_store_release(&segs->nr_free, segs->nr_free + to - from);
 	spin_unlock(&segs->lock);
 }
