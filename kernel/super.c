@@ -362,17 +362,17 @@ static int check_backing(struct pcache *pc, const struct pcache_options *o, u64 
 			 const char **error)
 {
 	const struct pcache_media_ext *ext = &pc->super.ext;
-	u64 sectors = le64_to_cpu(ext->backing_sectors);
+	bool bound = pc->super.ext_valid;
+	/* Without a block keys up to the size of today have been taken. */
+	u64 sectors = bound ? le64_to_cpu(ext->backing_sectors) : pc->backing_sectors;
 
-	if (!pc->super.ext_valid)
-		return 0;
 	if (sectors > has_sectors) {
 		pcache_err(pc, "cache is bound to a backing device of %llu sectors, this one has %llu",
 			   (unsigned long long)sectors, (unsigned long long)has_sectors);
 		*error = "Backing device is smaller than the one the cache is bound to";
 		return -EINVAL;
 	}
-	if (test_bit(PCACHE_OPT_BACKING_ID, &o->given) && ext->backing_id[0] &&
+	if (bound && test_bit(PCACHE_OPT_BACKING_ID, &o->given) && ext->backing_id[0] &&
 	    memcmp(ext->backing_id, o->backing_id, sizeof(ext->backing_id))) {
 		pcache_err(pc, "cache is bound to backing_id %.*s, the table says %.*s",
 			   PCACHE_BACKING_ID_BYTES, ext->backing_id,
