@@ -951,6 +951,7 @@ struct pcache_range {
  *	       U64_MAX: it was (under journal.lock)
  * @settled: dirty_tail is there (under journal.lock)
  * @end_ord: with the log ending there it could do nothing more (under journal.lock)
+ * @end_run: that was in this run of the work (likewise)
  * @end_wait: and that for all waits for room up to this one (likewise)
  * @end_keep: unless more segments than this were free (likewise)
  * @needs_room: to log unreadable data again; freed segments wake it
@@ -983,6 +984,7 @@ struct pcache_writeback {
 	u64 settle_at;
 	bool settled;
 	u64 end_ord;
+	u64 end_run;
 	u64 end_wait;
 	u32 end_keep;
 	bool needs_room;
@@ -1003,7 +1005,7 @@ void pcache_writeback_settle(struct pcache *pc, bool through);
 bool pcache_writeback_settled(struct pcache *pc);
 bool pcache_writeback_in_order(struct pcache *pc);
 void pcache_writeback_want_flush(struct pcache *pc);
-void pcache_writeback_give_up(struct pcache *pc, u64 ord);
+void pcache_writeback_give_up(struct pcache *pc, u64 ord, u64 run);
 void pcache_writeback_wait(struct pcache *pc, struct pcache_waiter *w);
 int pcache_writeback_flush(struct pcache *pc, bool give_up);
 

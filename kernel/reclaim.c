@@ -188,11 +188,13 @@ static bool stuck_at_last(struct pcache *pc)
  * struct end - where write-back and reclaim have come to an end
  * @places: of the log
  * @keep: more segments have to be free than this
+ * @run: of write-back, which found that
  * @wait: for this wait for room, and those before it, all has been tried
  */
 struct end {
 	struct pcache_places places;
 	u32 keep;
+	u64 run;
 	u64 wait;
 };
 
@@ -213,6 +215,7 @@ static bool log_at_end(struct pcache *pc, struct end *end)
 	if (j->committing)
 		j->move_on_wanted = true;
 	end->keep = pc->wb.end_keep;
+	end->run = pc->wb.end_run;
 	end->wait = pc->wb.end_wait;
 	spin_unlock(&j->lock);
 	return seen && quiet;
@@ -304,7 +307,7 @@ static void give_up_waiting(struct pcache *pc)
 		pcache_set_state(pc, PCACHE_FAIL, "a kset between key_tail and the log's end cannot be read");
 	} else if (READ_ONCE(pc->n_segs) - named <= end.keep) {
 		pcache_io_give_up(pc, end.wait, data);
-		pcache_writeback_give_up(pc, end.places.durable.ord);
+		pcache_writeback_give_up(pc, end.places.durable.ord, end.run);
 	}
 }
 

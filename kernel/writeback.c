@@ -83,7 +83,7 @@ struct wb_bio {
  * @unreadable: sectors that could not be read
  * @unwritten: sectors that the backing device did not take
  * @durable: ord; where the log ended when it began
- * @tried: ord; the same of the last one since dirty_tail that failed
+ * @tried: the backing device has failed one since dirty_tail
  * @settled: nothing in it that is dirty was acknowledged
  * @ordered: epochs are kept apart
  * @single: it has one kset
@@ -93,7 +93,7 @@ struct round {
 	struct pcache_pos from;
 	struct pcache_pos to;
 	u64 durable;
-	u64 tried;
+	bool tried;
 	bool settled;
 	bool ordered;
 	bool single;
@@ -685,24 +685,16 @@ static void finish_waiters(struct pcache *pc, u64 ord)
 		w->done(w, w->failed ? hopeless(pc, w) : 0);
 }
 
-/* dirty_tail does not get any further towards @ord; @all: as in take_waiter(). */
-static void finish_hopeless(struct pcache *pc, u64 ord, bool all)
-{
-	struct pcache_waiter *w;
-
-	while ((w = take_waiter(pc, ord, U64_MAX, all)))
-		w->done(w, hopeless(pc, w));
-}
-
 /*
- * All that is dirty is unreadable, and stands before @ord. Who came since the work began to
- * look has it run again: some may have been discarded meanwhile, which logs nothing.
+ * dirty_tail does not get any further towards @ord, as run @run of the work has found; @all:
+ * as in take_waiter(). Who came since that run began has had the work queued again: what was
+ * in the way may have been discarded meanwhile, which logs nothing.
  */
-static void finish_stuck(struct pcache *pc, u64 ord)
+static void finish_hopeless(struct pcache *pc, u64 ord, u64 run, bool all)
 {
 	struct pcache_waiter *w;
 
-	while ((w = take_waiter(pc, ord, pc->wb.runs, true)))
+	while ((w = take_waiter(pc, ord, run, all)))
 		w->done(w, hopeless(pc, w));
 }
 
@@ -954,8 +946,8 @@ static bool same_epoch_goes_on(struct pcache *pc, const struct round *rd)
 }
 
 /*
- * Whoever gives up has been tried for by now, as far as a round goes, if its keys were
- * durable when a round began that failed; for the others another one is on its way.
+ * Whoever gives up has been tried for by now, as far as a round goes, if it was there when
+ * this run began; for the others another one is on its way.
  */
 static void pause_after_error(struct pcache *pc, const struct round *rd)
 {
@@ -967,7 +959,8 @@ static void pause_after_error(struct pcache *pc, const struct round *rd)
 		pcache_event(pc);
 	}
 	w->pause_ms = clamp(w->pause_ms * 2, PAUSE_MIN_MS, pause_max);
-	finish_hopeless(pc, rd->tried, false);
+	if (rd->tried)
+		finish_hopeless(pc, rd->durable, w->runs, false);
 	if (!READ_ONCE(w->stop))
 		queue_delayed_work(pc->wb_wq, &w->work, msecs_to_jiffies(w->pause_ms));
 }
@@ -1006,6 +999,7 @@ static void came_to_end(struct pcache *pc, const struct round *rd, u32 keep, u64
 {
 	spin_lock(&pc->journal.lock);
 	pc->wb.end_ord = rd->durable;
+	pc->wb.end_run = pc->wb.runs;
 	pc->wb.end_keep = keep;
 	pc->wb.end_wait = waits;
 	spin_unlock(&pc->journal.lock);
@@ -1039,7 +1033,7 @@ static void run_rounds(struct pcache *pc)
 						     o == ROUND_DONE);
 		clear_trees(&pc->wb);
 		if (rd.unwritten || (o == ROUND_FAILED && !rd.no_memory))
-			rd.tried = rd.durable;
+			rd.tried = true;
 		if (o == ROUND_DONE) {
 			if (!rd.unwritten)
 				writing_works(pc);
@@ -1047,7 +1041,7 @@ static void run_rounds(struct pcache *pc)
 			finish_waiters(pc, pc->journal.dirty_tail.ord);
 			return;
 		} else if (o == ROUND_STUCK) {
-			finish_stuck(pc, rd.durable);
+			finish_hopeless(pc, rd.durable, pc->wb.runs, true);
 			came_to_end(pc, &rd, pc->segs.reserved, waits);
 			return;
 		} else if (o == ROUND_NO_ROOM && !rd.single) {
@@ -1056,7 +1050,7 @@ static void run_rounds(struct pcache *pc)
 			continue;
 		} else if (o == ROUND_NO_ROOM) {
 			WRITE_ONCE(pc->wb.needs_room, true);
-			finish_hopeless(pc, rd.durable, false);
+			finish_hopeless(pc, rd.durable, pc->wb.runs, false);
 			came_to_end(pc, &rd, PCACHE_BAD_DATA_KEEP, waits);
 			return;
 		} else if (o == ROUND_HELD && same_epoch_goes_on(pc, &rd)) {
@@ -1066,7 +1060,7 @@ static void run_rounds(struct pcache *pc)
 			return;
 		}
 		rd = (struct round) {
-			.from = rd.to, .held = rd.held, .tried = rd.held ? rd.tried : 0,
+			.from = rd.to, .held = rd.held, .tried = rd.held && rd.tried,
 			.single = rd.single && !rd.unreadable,
 		};
 		cond_resched();
@@ -1158,14 +1152,15 @@ bool pcache_writeback_in_order(struct pcache *pc)
  * pcache_writeback_give_up() - There will be no room to log again what is unreadable.
  * @pc: cache
  * @ord: with the log ending there
+ * @run: the run of the work that has found so
  *
- * Whoever waits for what is durable by then is told -EIO.
+ * Whoever waits for what is durable by then, and did before that run, is told -EIO.
  *
  * Context: process context, no locks.
  */
-void pcache_writeback_give_up(struct pcache *pc, u64 ord)
+void pcache_writeback_give_up(struct pcache *pc, u64 ord, u64 run)
 {
-	finish_hopeless(pc, ord, true);
+	finish_hopeless(pc, ord, run, true);
 }
 
 /**

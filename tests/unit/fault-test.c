@@ -1931,6 +1931,141 @@ static void test_woken_too_late(void)
 	drop_bare(&f, pc);
 }
 
+struct two_waits {
+	struct pcache *pc;
+	struct pcache_waiter first;
+	struct pcache_waiter second;
+	struct completion done;
+	int err;
+};
+
+#define UNWANTED		100
+#define UNWANTED_SECTORS	8
+
+static void second_told(struct pcache_waiter *w, int err)
+{
+	struct two_waits *t = container_of(w, struct two_waits, second);
+
+	t->err = err;
+	complete(&t->done);
+}
+
+/* What has held everybody up is discarded while they are told of it; then somebody comes. */
+static void first_told(struct pcache_waiter *w, int err)
+{
+	struct two_waits *t = container_of(w, struct two_waits, first);
+
+	CHECK_EQ(err, -EIO);
+	CHECK(pcache_index_discard(t->pc, UNWANTED, UNWANTED_SECTORS));
+	pcache_writeback_wait(t->pc, &t->second);
+}
+
+static struct pcache *make_unwanted(struct fixture *f, bool alone)
+{
+	struct pcache *pc = make_bare(f, SMALL_SEGS, SMALL_SECTORS);
+
+	pc->ordered = false;
+	CHECK(!pcache_resume(pc));
+	pcache_reclaim_stop(pc);
+	pcache_writeback_stop(pc);
+	write_bare(f, pc, UNWANTED, UNWANTED_SECTORS);
+	if (!alone)
+		write_bare(f, pc, 300, 1);
+	CHECK_EQ(pcache_journal_sync(pc), 0);
+	return pc;
+}
+
+static void begin_two_waits(struct two_waits *t, struct pcache *pc, bool give_up)
+{
+	*t = (struct two_waits) {
+		.pc = pc,
+		.first = { .done = first_told, .end = U64_MAX, .give_up = give_up },
+		.second = { .done = second_told, .end = U64_MAX, .give_up = give_up },
+	};
+	init_completion(&t->done);
+	pcache_writeback_start(pc);
+	pcache_writeback_wait(pc, &t->first);
+}
+
+static void end_two_waits(struct two_waits *t, struct fixture *f)
+{
+	wait_for_completion(&t->done);
+	CHECK_EQ(t->err, 0);
+	pcache_suspend(t->pc);
+	drop_bare(f, t->pc);
+}
+
+/*
+ * Nobody is told of what was found before it came: it may have been discarded since. What
+ * is found: all that is dirty is unreadable; and cannot be logged again, first as
+ * write-back says, then as reclaim does; the backing device does not take it.
+ */
+static void test_newcomers_have_a_run(void)
+{
+	u32 taken[SMALL_SEGS], nr;
+	struct two_waits t;
+	struct fixture f;
+	struct pcache *pc = make_unwanted(&f, true);
+
+	port_pmem_poison(f.h.pmem, place_of(&f, UNWANTED, 1), 64);
+	begin_two_waits(&t, pc, false);
+	end_two_waits(&t, &f);
+
+	for (u32 give_up = 0; give_up < 2; give_up++) {
+		pc = make_unwanted(&f, false);
+		port_pmem_poison(f.h.pmem, place_of(&f, UNWANTED, 1), 64);
+		nr = take_segments(pc, taken, PCACHE_BAD_DATA_KEEP);
+		begin_two_waits(&t, pc, give_up);
+		AWAIT(give_up ? completion_done(&t.done) : READ_ONCE(pc->wb.needs_room));
+		if (!give_up) {
+			flush_workqueue(pc->wb_wq);
+			/* The next run does not end before this. */
+			port_bdev_hold(f.h.disk, true);
+			pcache_writeback_give_up(pc, pc->wb.end_ord, pc->wb.end_run);
+			port_bdev_hold(f.h.disk, false);
+		}
+		put_segments(pc, taken, nr);
+		end_two_waits(&t, &f);
+	}
+
+	pc = make_unwanted(&f, true);
+	fail_writes(&f, PORT_FAULT_ALWAYS);
+	begin_two_waits(&t, pc, true);
+	end_two_waits(&t, &f);
+}
+
+static void note_told(struct pcache_waiter *w, int err)
+{
+	CHECK_EQ(err, 0);
+	complete(&container_of(w, struct two_waits, first)->done);
+}
+
+/* Without memory for a round nobody who gives up at an error is told of one. */
+static void test_short_memory_is_no_error(void)
+{
+	struct two_waits t = { .first = { .done = note_told, .end = U64_MAX, .give_up = true } };
+	struct fixture f;
+	struct pcache *pc = make_unwanted(&f, true);
+	void *leaves[64];
+	u32 nr = 0;
+
+	init_completion(&t.done);
+	port_set_alloc_failure(fail_all);
+	while ((leaves[nr] = mempool_alloc(&pc->wb.leaves, GFP_NOWAIT)))
+		CHECK(++nr < ARRAY_SIZE(leaves));
+	pcache_writeback_start(pc);
+	pcache_writeback_wait(pc, &t.first);
+	AWAIT(READ_ONCE(pc->wb.pause_ms) > 200);
+	CHECK(!completion_done(&t.done));
+	port_set_alloc_failure(NULL);
+	while (nr)
+		mempool_free(leaves[--nr], &pc->wb.leaves);
+	wait_for_completion(&t.done);
+	pcache_suspend(pc);
+	check_disk(&f);
+	drop_bare(&f, pc);
+}
+
 /* Logs a key with room of its own, as far as that goes. */
 static void log_key(struct pcache *pc, struct pcache_extent *key)
 {
@@ -2069,6 +2204,8 @@ static const struct test_case cases[] = {
 	{ "clean_in_part", test_clean_in_part },
 	{ "written_while_logged_again", test_written_while_logged_again },
 	{ "clean_without_memory", test_clean_without_memory },
+	{ "newcomers_have_a_run", test_newcomers_have_a_run },
+	{ "short_memory_is_no_error", test_short_memory_is_no_error },
 	{ "turn_waits_for_nothing", test_turn_waits_for_nothing },
 	{ "turn_of_what_is_discarded", test_turn_of_what_is_discarded },
 	{ "bare", test_bare },
