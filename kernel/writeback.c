@@ -540,15 +540,17 @@ static bool epoch_is_open(struct pcache *pc, u64 ord)
 }
 
 /*
- * What has been discarded is not written, if it was in the round's own epoch: that is
- * asked when it is known what was. Too much is never left out, too little may be.
+ * What has been discarded is not written, where no order is kept or it was in the round's
+ * own epoch. Both are asked when it is known what was: the mode may have changed since the
+ * round began, and then discards may be of later epochs. Too much is never left out, too
+ * little may be.
  */
 static void leave_out_discarded(struct pcache *pc, const struct round *rd)
 {
 	struct pcache_writeback *w = &pc->wb;
 
 	note_discarded(pc, &w->batch);
-	if (!rd->ordered || epoch_is_open(pc, rd->to.ord))
+	if (!pc->ordered || pcache_writeback_settled(pc) || epoch_is_open(pc, rd->to.ord))
 		tree_without(&w->batch, &w->discarded);
 	pcache_tree_clear(&w->discarded);
 }

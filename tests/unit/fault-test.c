@@ -2126,6 +2126,55 @@ static void test_turn_waits_for_nothing(void)
 static struct {
 	struct pcache *pc;
 	bool done;
+} mode_changer;
+
+/*
+ * A write that waits for write-back is acknowledged because the mode has changed, a FLUSH
+ * is, and then somebody discards what it wrote.
+ */
+static bool change_mode_meanwhile(gfp_t gfp, size_t size)
+{
+	struct pcache *pc = mode_changer.pc;
+
+	if (!mode_changer.done) {
+		mode_changer.done = true;
+		pcache_writeback_settle(pc, false);
+		CHECK_EQ(pcache_journal_sync(pc), 0);
+		CHECK(pcache_index_discard(pc, 40, 8));
+	}
+	return false;
+}
+
+/* A round that began in write-through: what was acknowledged since is written in its turn. */
+static void test_discarded_after_mode_change(void)
+{
+	struct pcache_extent key = { .sector = 40, .sectors = 8, .key_sectors = 8 };
+	struct fixture f;
+	struct pcache *pc = make_bare(&f, SMALL_SEGS, SMALL_SECTORS);
+
+	CHECK(!pcache_resume(pc));
+	pcache_writeback_settle(pc, true);
+	CHECK(pcache_writeback_settled(pc));
+	pcache_reclaim_stop(pc);
+	pcache_writeback_stop(pc);
+	log_key(pc, &key);
+	CHECK_EQ(pcache_journal_sync(pc), 0);
+	mode_changer.pc = pc;
+	mode_changer.done = false;
+	/* The round wants a leaf as it collects keys. */
+	port_set_alloc_failure(change_mode_meanwhile);
+	pcache_writeback_start(pc);
+	CHECK_EQ(pcache_writeback_flush(pc, false), 0);
+	port_set_alloc_failure(NULL);
+	CHECK(mode_changer.done);
+	CHECK_EQ(pcache_stat(pc, PCACHE_STAT_WRITEBACK_SECTORS), 8);
+	pcache_suspend(pc);
+	drop_bare(&f, pc);
+}
+
+static struct {
+	struct pcache *pc;
+	bool done;
 } discarder;
 
 /* At the first allocation somebody discards what is being copied. */
@@ -2206,6 +2255,7 @@ static const struct test_case cases[] = {
 	{ "clean_without_memory", test_clean_without_memory },
 	{ "newcomers_have_a_run", test_newcomers_have_a_run },
 	{ "short_memory_is_no_error", test_short_memory_is_no_error },
+	{ "discarded_after_mode_change", test_discarded_after_mode_change },
 	{ "turn_waits_for_nothing", test_turn_waits_for_nothing },
 	{ "turn_of_what_is_discarded", test_turn_of_what_is_discarded },
 	{ "bare", test_bare },
