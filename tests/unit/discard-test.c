@@ -360,6 +360,44 @@ static void test_unreadable(void)
 	}
 }
 
+/*
+ * What was discarded has a key that was logged again, and is dirty. When key_tail has
+ * passed the older one, the range looks like a hole, and is not filled.
+ */
+static void test_logged_again(void)
+{
+	struct fixture f;
+
+	open_and_attach(&f, "2 writeback_order fast");
+	port_bdev_fault(f.h.disk, PORT_FAULT_WRITE, 100, 8, PORT_FAULT_ALWAYS, BLK_STS_IOERR);
+	write_sectors(&f, 100, 8);
+	write_sectors(&f, 200, 8);
+	flush(&f);
+	AWAIT(status(&f).dirty_tail[1] > 0);
+	CHECK_EQ(status(&f).dirty_sectors, 8);
+	discard(&f, 100, 8);
+	CHECK_EQ(status(&f).dirty_sectors, 0);
+	expect(&f, 100, 8, 0);
+	CHECK_EQ(status(&f).key_tail[1], 0);
+	CHECK_EQ(message(&f, "gc_percent 0"), 0);
+	AWAIT(status(&f).key_tail[1] > 0);
+	CHECK_EQ(status(&f).cached_sectors, 0);
+	check_range(&f, 100, 8);
+	check_range(&f, 200, 8);
+	CHECK_EQ(dm_host_suspend(f.h.md, false), 0);
+	CHECK_EQ(dm_host_resume(f.h.md), 0);
+	CHECK_EQ(status(&f).fills, 0);
+	/* The next attach knows what the log has. */
+	go_on_writing(&f);
+	detach(&f);
+	attach(&f, "");
+	write_sectors(&f, 100, 8);
+	write_back(&f);
+	check_all(&f);
+	check_disk(&f);
+	close_all(&f);
+}
+
 /* A discard that the backing device fails has been done in the cache. */
 static void test_failed(void)
 {
@@ -478,6 +516,7 @@ static const struct test_case cases[] = {
 	{ "volatile", test_volatile },
 	{ "in_flight", test_in_flight },
 	{ "unreadable", test_unreadable },
+	{ "logged_again", test_logged_again },
 	{ "failed", test_failed },
 	{ "limits", test_limits },
 	{ "zeroes", test_zeroes },
