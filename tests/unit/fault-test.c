@@ -2040,6 +2040,26 @@ static void note_told(struct pcache_waiter *w, int err)
 	complete(&container_of(w, struct two_waits, first)->done);
 }
 
+/* Who waits for what nobody needs any more is not told of others' errors. */
+static void test_unwanted_is_as_clean(void)
+{
+	struct two_waits t = { .first = { .done = note_told, .give_up = true,
+					  .sector = UNWANTED,
+					  .end = UNWANTED + UNWANTED_SECTORS } };
+	struct fixture f;
+	struct pcache *pc = make_unwanted(&f, false);
+
+	init_completion(&t.done);
+	fail_writes(&f, PORT_FAULT_ALWAYS);
+	CHECK(pcache_index_discard(pc, UNWANTED, UNWANTED_SECTORS));
+	pcache_writeback_start(pc);
+	pcache_writeback_wait(pc, &t.first);
+	wait_for_completion(&t.done);
+	CHECK_EQ(pcache_stat(pc, PCACHE_STAT_DIRTY_SECTORS), 1);
+	pcache_suspend(pc);
+	drop_bare(&f, pc);
+}
+
 /* Without memory for a round nobody who gives up at an error is told of one. */
 static void test_short_memory_is_no_error(void)
 {
@@ -2254,6 +2274,7 @@ static const struct test_case cases[] = {
 	{ "written_while_logged_again", test_written_while_logged_again },
 	{ "clean_without_memory", test_clean_without_memory },
 	{ "newcomers_have_a_run", test_newcomers_have_a_run },
+	{ "unwanted_is_as_clean", test_unwanted_is_as_clean },
 	{ "short_memory_is_no_error", test_short_memory_is_no_error },
 	{ "discarded_after_mode_change", test_discarded_after_mode_change },
 	{ "turn_waits_for_nothing", test_turn_waits_for_nothing },
