@@ -1062,7 +1062,7 @@ static void run_rounds(struct pcache *pc)
 			return;
 		}
 		rd = (struct round) {
-			.from = rd.to, .held = rd.held, .tried = rd.held && rd.tried,
+			.from = rd.to, .held = rd.held, .tried = rd.held,
 			.single = rd.single && !rd.unreadable,
 		};
 		cond_resched();
