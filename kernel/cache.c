@@ -221,6 +221,7 @@ static void take_line(struct pcache *pc, const struct pcache_config *config)
 	pc->options = config->options;
 	pc->ordered = config->options.ordered;
 	pc->clock = config->options.clock;
+	pc->writeback_delay_ms = config->options.writeback_delay_ms;
 	pc->cutoff_sectors = config->options.cutoff_kb << (10 - SECTOR_SHIFT);
 	pc->event = config->event;
 	pc->grow = config->grow;

@@ -203,17 +203,11 @@ static void cleaned(struct pcache_waiter *w, int err)
 	end_request(container_of(w, struct pcache_request, waiter), err);
 }
 
-/* Is a write done only when it is clean? */
-static bool waits_for_writeback(struct pcache *pc)
-{
-	return READ_ONCE(pc->cleaner) || pcache_mode_is_through(READ_ONCE(pc->mode));
-}
-
 static void committed(struct pcache_waiter *w, int err)
 {
 	struct pcache_request *rq = container_of(w, struct pcache_request, waiter);
 
-	if (err || !waits_for_writeback(rq->pc) || !bio_sectors(rq->bio)) {
+	if (err || !pcache_waits_for_clean(rq->pc) || !bio_sectors(rq->bio)) {
 		end_request(rq, err);
 		return;
 	}
@@ -230,7 +224,7 @@ static void write_indexed(struct pcache_request *rq)
 	struct pcache *pc = rq->pc;
 
 	pcache_count(pc, PCACHE_STAT_WRITES, 1);
-	if (!(rq->bio->bi_opf & REQ_FUA) && !waits_for_writeback(pc)) {
+	if (!(rq->bio->bi_opf & REQ_FUA) && !pcache_waits_for_clean(pc)) {
 		end_request(rq, 0);
 		return;
 	}

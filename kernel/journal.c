@@ -27,7 +27,8 @@
  */
 #include <linux/bitfield.h>
 #include <linux/completion.h>
-#include <linux/timekeeping.h>
+#include <linux/jiffies.h>
+#include <linux/math64.h>
 
 #include "pcache.h"
 #include "pmem.h"
@@ -112,7 +113,7 @@ static void publish(struct pcache_journal *j, const struct pcache_pos *last, u32
 	j->durable_keys += keys;
 	j->last = *last;
 	j->last_is_log_only = !keys;
-	pcache_age_note(&j->age, last->ord, j->dirty_tail.ord, ktime_get_seconds());
+	pcache_age_note(&j->age, last->ord, j->dirty_tail.ord, get_jiffies_64());
 	spin_unlock(&j->lock);
 }
 
@@ -283,7 +284,7 @@ static bool commit_round(struct pcache *pc)
 	err = commit_ksets(pc, &ksets);
 	if (!list_empty(&ksets)) {
 		recycle(j, &ksets);
-		pcache_writeback_wake(pc);
+		pcache_writeback_committed(pc);
 	}
 	finish_waiters(&waiters, err);
 	return true;
@@ -580,7 +581,7 @@ u64 pcache_journal_dirty_seconds(struct pcache *pc)
 
 	spin_lock(&j->lock);
 	if (j->dirty_tail.ord < j->durable.ord)
-		seconds = pcache_age_of(&j->age, j->dirty_tail.ord, ktime_get_seconds());
+		seconds = div_u64(pcache_age_of(&j->age, j->dirty_tail.ord, get_jiffies_64()), HZ);
 	spin_unlock(&j->lock);
 	return seconds;
 }
@@ -617,7 +618,7 @@ int pcache_journal_init(struct pcache *pc)
 	INIT_LIST_HEAD(&j->waiters);
 	INIT_DELAYED_WORK(&j->commit_work, commit_work);
 	INIT_WORK(&j->handover_work, handover_work);
-	pcache_age_init(&j->age, ktime_get_seconds());
+	pcache_age_init(&j->age, get_jiffies_64());
 	if (mempool_init_kmalloc_pool(&j->kset_pool, KSET_RESERVE, sizeof(struct pcache_kset)))
 		return -ENOMEM;
 	open = kmalloc(sizeof(*open), GFP_KERNEL);

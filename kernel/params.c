@@ -152,6 +152,25 @@ static int print_eviction(const struct pcache_options *o, char *buf, size_t byte
 	return scnprintf(buf, bytes, "%s", o->clock ? "clock" : "fifo");
 }
 
+static bool parse_writeback_delay(const char *value, struct pcache_options *o)
+{
+	return !kstrtouint(value, 10, &o->writeback_delay_ms) &&
+	       o->writeback_delay_ms <= PCACHE_WRITEBACK_DELAY_MAX_MS;
+}
+
+static int set_writeback_delay(struct pcache *pc, const struct pcache_options *o)
+{
+	WRITE_ONCE(pc->writeback_delay_ms, o->writeback_delay_ms);
+	pcache_writeback_wake(pc);
+	return 0;
+}
+
+/* No delay goes without saying. */
+static int print_writeback_delay(const struct pcache_options *o, char *buf, size_t bytes)
+{
+	return o->writeback_delay_ms ? scnprintf(buf, bytes, "%u", o->writeback_delay_ms) : 0;
+}
+
 static bool parse_format(const char *value, struct pcache_options *o)
 {
 	if (!strcmp(value, "auto"))
@@ -203,6 +222,8 @@ static const struct option options[] = {
 	  parse_cutoff, set_cutoff, print_cutoff },
 	{ "eviction", PCACHE_OPT_EVICTION, "fifo or clock",
 	  parse_eviction, set_eviction, print_eviction },
+	{ "writeback_delay_ms", PCACHE_OPT_WRITEBACK_DELAY, "0 to 3600000",
+	  parse_writeback_delay, set_writeback_delay, print_writeback_delay },
 	{ "format", PCACHE_OPT_FORMAT, "auto, never or force",
 	  parse_format, NULL, print_format },
 	{ "backing_id", PCACHE_OPT_BACKING_ID, "1 to 63 printable characters without space and backslash",
@@ -309,6 +330,7 @@ static void options_of(struct pcache *pc, const struct pcache_options *line, boo
 	if (live) {
 		o->cutoff_kb = READ_ONCE(pc->cutoff_sectors) >> (10 - SECTOR_SHIFT);
 		o->clock = READ_ONCE(pc->clock);
+		o->writeback_delay_ms = READ_ONCE(pc->writeback_delay_ms);
 	}
 }
 
@@ -418,6 +440,7 @@ int pcache_print_status(struct pcache *pc, char *result, unsigned int maxlen)
 static int msg_cleaner(struct pcache *pc)
 {
 	WRITE_ONCE(pc->cleaner, true);
+	pcache_writeback_wake(pc);
 	return pcache_journal_sync(pc);
 }
 

@@ -66,6 +66,7 @@ enum pcache_format {
  * @ordered: write-back keeps the order of epochs
  * @cutoff_kb: longer streams of reads bypass the cache; 0: none does
  * @clock: what was used since its last turn gets a second one
+ * @writeback_delay_ms: how old dirty data may become before write-back takes it
  * @format: what may be formatted
  * @backing_id: what the cache is bound to; NUL-padded
  */
@@ -77,6 +78,7 @@ struct pcache_options {
 	bool ordered;
 	u32 cutoff_kb;
 	bool clock;
+	u32 writeback_delay_ms;
 	enum pcache_format format;
 	char backing_id[PCACHE_BACKING_ID_BYTES];
 };
@@ -88,6 +90,7 @@ enum pcache_option {
 	PCACHE_OPT_ORDER,
 	PCACHE_OPT_CUTOFF,
 	PCACHE_OPT_EVICTION,
+	PCACHE_OPT_WRITEBACK_DELAY,
 	PCACHE_OPT_FORMAT,
 	PCACHE_OPT_BACKING_ID,
 };
@@ -95,6 +98,7 @@ enum pcache_option {
 #define PCACHE_GC_PERCENT_MAX		90
 #define PCACHE_GC_PERCENT_DEFAULT	70
 #define PCACHE_CUTOFF_KB_MAX		1048576
+#define PCACHE_WRITEBACK_DELAY_MAX_MS	3600000
 
 enum pcache_state {
 	PCACHE_NEW,
@@ -514,19 +518,20 @@ enum pcache_key_verdict pcache_key_decode(struct pcache *pc, const struct pcache
 /**
  * struct pcache_age - when ksets were committed
  * @nr: how many marks, at least one
- * @mark: in the order of their ords, which is that of their seconds
+ * @mark: in the order of their ords, which is that of their times
  */
 struct pcache_age {
 	u32 nr;
 	struct {
 		u64 ord;
-		time64_t second;
+		u64 time;
 	} mark[PCACHE_AGE_MARKS];
 };
 
-void pcache_age_init(struct pcache_age *a, time64_t now);
-void pcache_age_note(struct pcache_age *a, u64 ord, u64 oldest, time64_t now);
-u64 pcache_age_of(const struct pcache_age *a, u64 ord, time64_t now);
+void pcache_age_init(struct pcache_age *a, u64 now);
+void pcache_age_note(struct pcache_age *a, u64 ord, u64 oldest, u64 now);
+u64 pcache_age_of(const struct pcache_age *a, u64 ord, u64 now);
+u64 pcache_age_young(const struct pcache_age *a, u64 span, u64 now, u64 *left);
 
 /*
  * journal.c: the log's head; commits; the tails
@@ -928,6 +933,7 @@ struct pcache_range {
 /**
  * struct pcache_writeback - dirty data on its way
  * @work: rounds, until there is nothing to do; delayed after an error
+ * @due: wakes it when what is too young now is old enough
  * @waiters: for dirty_tail (under journal.lock)
  * @kset: the one that a round looks at
  * @leaves: for the trees below
@@ -942,6 +948,8 @@ struct pcache_range {
  * @nr_failed: how many did; may be more than @failed has room for
  * @in_flight: bios, and one for the submitter
  * @idle: completed when @in_flight becomes 0
+ * @seen_ord: where the log ended when the last round began
+ * @limited: some of that was too young for it
  * @own_keys: how many it has logged again
  * @own_room: how many more it may, before it looks for room once more
  * @lap_end: ord; since the log ended there, only unreadable data has been found
@@ -963,6 +971,7 @@ struct pcache_range {
  */
 struct pcache_writeback {
 	struct delayed_work work;
+	struct delayed_work due;
 	struct list_head waiters;
 	struct pcache_kset *kset;
 	mempool_t leaves;
@@ -977,6 +986,8 @@ struct pcache_writeback {
 	u32 nr_failed;
 	atomic_t in_flight;
 	struct completion idle;
+	u64 seen_ord;
+	bool limited;
 	u64 own_keys;
 	u32 own_room;
 	u64 lap_end;
@@ -1001,6 +1012,8 @@ void pcache_writeback_exit(struct pcache *pc);
 void pcache_writeback_start(struct pcache *pc);
 void pcache_writeback_stop(struct pcache *pc);
 void pcache_writeback_wake(struct pcache *pc);
+void pcache_writeback_committed(struct pcache *pc);
+void pcache_writeback_hurry(struct pcache *pc);
 void pcache_writeback_settle(struct pcache *pc, bool through);
 bool pcache_writeback_settled(struct pcache *pc);
 bool pcache_writeback_in_order(struct pcache *pc);
@@ -1111,6 +1124,7 @@ struct pcache {
 	bool ordered;
 	bool clock;
 	u32 cutoff_sectors;
+	u32 writeback_delay_ms;
 	u32 gc_percent;
 	enum pcache_state state;
 	struct pcache_damage damage;
@@ -1169,6 +1183,12 @@ int pcache_print_stats(struct pcache *pc, char *result, unsigned int maxlen);
 static inline bool pcache_mode_is_through(enum pcache_mode mode)
 {
 	return mode == PCACHE_WRITETHROUGH || mode == PCACHE_WRITEAROUND;
+}
+
+/* Is a write of now done only when it is clean? */
+static inline bool pcache_waits_for_clean(const struct pcache *pc)
+{
+	return READ_ONCE(pc->cleaner) || pcache_mode_is_through(READ_ONCE(pc->mode));
 }
 
 static inline void pcache_count(struct pcache *pc, enum pcache_stat stat, s64 n)

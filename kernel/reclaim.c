@@ -324,6 +324,8 @@ static void reclaim_work(struct work_struct *work)
 			break;
 		cond_resched();
 	}
+	if (reclaim_wanted(pc))
+		pcache_writeback_hurry(pc);
 	if ((pcache_io_waiting(pc) || READ_ONCE(pc->wb.needs_room)) &&
 	    READ_ONCE(pc->state) == PCACHE_RW && !READ_ONCE(pc->reclaim.stop))
 		give_up_waiting(pc);

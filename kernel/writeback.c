@@ -19,6 +19,12 @@
  * What has been discarded since is left out where no order of epochs is kept, or the
  * discard belongs to the same one.
  *
+ * Delay. With writeback_delay_ms a round takes only ksets that have been there for so
+ * long, with "ordered" up to the end of their epoch, unless something needs the rest:
+ * somebody waits, a write is done only when it is clean, or reclaim has come to
+ * dirty_tail. With "fast" what the index has newer by then, is left out. What is too
+ * young has one delayed work, for the oldest of it; when all is clean there is none.
+ *
  * In write-through and write-around nothing is acknowledged while it is dirty. Once
  * what was acknowledged before is written back (settled), no order needs to be kept.
  *
@@ -39,6 +45,7 @@
  * it waits for pages.
  */
 #include <linux/highmem.h>
+#include <linux/jiffies.h>
 #include <linux/slab.h>
 
 #include "pcache.h"
@@ -82,7 +89,8 @@ struct wb_bio {
  * @written: sectors that have got to the backing device, durably
  * @unreadable: sectors that could not be read
  * @unwritten: sectors that the backing device did not take
- * @durable: ord; where the log ended when it began
+ * @durable: ord; where the log, as far as it is its turn, ended when it began
+ * @left_out: something whose successor need not have been durable when it began
  * @tried: the backing device has failed one since dirty_tail
  * @settled: nothing in it that is dirty was acknowledged
  * @ordered: epochs are kept apart
@@ -99,6 +107,7 @@ struct round {
 	bool single;
 	bool held;
 	bool no_memory;
+	bool left_out;
 	u32 keys;
 	u32 key_sectors;
 	u32 written;
@@ -151,6 +160,8 @@ static bool round_ends(const struct pcache_kset *ks, const struct round *rd)
 {
 	if (rd->to.ord == rd->from.ord)
 		return false;
+	if (rd->to.ord >= rd->durable && (!rd->ordered || begins_epoch(ks)))
+		return true;
 	if (rd->single)
 		return true;
 	if (rd->keys == 0 && !rd->held)
@@ -852,7 +863,8 @@ static int move_bad_on(struct pcache *pc, const struct round *rd)
  * Is everything that is dirty unreadable? Known when a round has nothing else and
  * reaches the end, or after a lap: since the log ended at @lap_end nothing else
  * was found, and nobody else has logged anything. Then only new keys help; the
- * log itself may grow, by a LAST or by what was logged again.
+ * log itself may grow, by a LAST or by what was logged again. What is too young has not
+ * been looked at: no lap begins before that.
  *
  * Where room is short a lap is made all the same: clean keys that reclaim could
  * pass may stand behind the unreadable ones.
@@ -862,7 +874,7 @@ static bool nothing_but_bad(struct pcache *pc, const struct round *rd,
 {
 	struct pcache_writeback *w = &pc->wb;
 	bool room_is_short = pcache_io_waiting(pc) || pcache_segs_few(pc);
-	u64 durable = at->durable.ord, others = at->keys - w->own_keys;
+	u64 durable = rd->durable, others = at->keys - w->own_keys;
 
 	if (rd->written || !rd->unreadable) {
 		w->lap_end = 0;
@@ -878,11 +890,89 @@ static bool nothing_but_bad(struct pcache *pc, const struct round *rd,
 		w->lap_end = 0;
 		return true;
 	}
-	if (!w->lap_end) {
+	if (!w->lap_end && !w->limited) {
 		w->lap_end = durable;
 		w->lap_keys = others;
 	}
 	return false;
+}
+
+/*
+ * Is the log to be written back to its end, be it as young as it may? Who makes it so
+ * wakes write-back afterwards; reclaim does when it has come to dirty_tail.
+ */
+static bool all_is_due(struct pcache *pc, const struct pcache_places *at)
+{
+	return !READ_ONCE(pc->writeback_delay_ms) || pcache_waits_for_clean(pc) ||
+	       !list_empty_careful(&pc->wb.waiters) || pcache_io_waiting(pc) ||
+	       (at->key_tail.ord == at->dirty_tail.ord && pcache_segs_few(pc));
+}
+
+/* Up to where it is the log's turn to be written back. */
+static u64 due_end(struct pcache *pc, const struct pcache_places *at)
+{
+	u64 span = msecs_to_jiffies(READ_ONCE(pc->writeback_delay_ms)), young, left;
+
+	if (all_is_due(pc, at))
+		return at->durable.ord;
+	spin_lock(&pc->journal.lock);
+	young = pcache_age_young(&pc->journal.age, span, get_jiffies_64(), &left);
+	spin_unlock(&pc->journal.lock);
+	return min(young, at->durable.ord);
+}
+
+/*
+ * May what is superseded be left out although its successor is not in the batch? Not where
+ * somebody waits: the backing device would have neither.
+ */
+static bool may_leave_out(struct pcache *pc)
+{
+	return READ_ONCE(pc->writeback_delay_ms) && !pc->ordered && !pcache_waits_for_clean(pc) &&
+	       list_empty_careful(&pc->wb.waiters);
+}
+
+/* Takes out of the batch what the index has newer by now, or clean, as far as memory goes. */
+static void leave_out_superseded(struct pcache *pc, struct round *rd)
+{
+	struct pcache_tree *batch = &pc->wb.batch;
+	struct pcache_delta ignored = { };
+	struct pcache_extent e, part;
+	sector_t at = 0, to;
+
+	while (pcache_tree_first(batch, at, &e)) {
+		struct pcache_shard *sh = pcache_index_shard(pc, e.sector);
+		bool live;
+
+		at = max(at, e.sector);
+		spin_lock(&sh->lock);
+		live = live_part(sh, &e, at, &part);
+		spin_unlock(&sh->lock);
+		to = live ? part.sector : pcache_extent_end(&e);
+		if (to > at) {
+			if (!pcache_tree_prepare(batch, 0, GFP_NOWAIT | __GFP_NOWARN))
+				return;
+			pcache_tree_cut(batch, at, to - at, NULL, &ignored);
+			rd->left_out = true;
+		}
+		at = live ? pcache_extent_end(&part) : to;
+	}
+}
+
+/*
+ * What supersedes what was left out is in the index, so it is durable when this is done.
+ * Whoever has begun to wait meanwhile waits for that as well.
+ */
+static int sync_successors(struct pcache *pc)
+{
+	struct pcache_journal *j = &pc->journal;
+	struct pcache_waiter *w;
+	int r = pcache_journal_sync(pc);
+
+	spin_lock(&j->lock);
+	list_for_each_entry(w, &pc->wb.waiters, link)
+		w->target = j->durable.ord;
+	spin_unlock(&j->lock);
+	return r;
 }
 
 /* One round. */
@@ -892,10 +982,12 @@ static enum outcome run_round(struct pcache *pc, struct round *rd)
 	int r;
 
 	pcache_journal_places(pc, &at);
-	rd->durable = at.durable.ord;
+	pc->wb.seen_ord = at.durable.ord;
+	rd->durable = due_end(pc, &at);
+	pc->wb.limited = max(rd->durable, rd->from.ord) < at.durable.ord;
 	rd->settled = at.settled;
 	rd->ordered = pc->ordered && !at.settled;
-	if (rd->from.ord >= at.durable.ord)
+	if (rd->from.ord >= rd->durable)
 		return ROUND_EMPTY;
 	r = collect(pc, rd, &at.durable);
 	rd->no_memory = r == -ENOMEM;
@@ -903,6 +995,8 @@ static enum outcome run_round(struct pcache *pc, struct round *rd)
 		pcache_set_state(pc, PCACHE_FAIL, "a kset behind dirty_tail cannot be read");
 	if (!r && rd->keys)
 		leave_out_discarded(pc, rd);
+	if (!r && may_leave_out(pc))
+		leave_out_superseded(pc, rd);
 	if (r || (rd->keys && !write_and_flush(pc, rd)))
 		return ROUND_FAILED;
 	if (rd->held || (rd->unwritten && rd->ordered))
@@ -918,6 +1012,8 @@ static enum outcome run_round(struct pcache *pc, struct round *rd)
 	 * it was logged again, and followed by a later epoch. So it stays in its place, too.
 	 */
 	if (rd->unwritten && pc->ordered && !pcache_writeback_settled(pc))
+		return ROUND_FAILED;
+	if (rd->left_out && sync_successors(pc))
 		return ROUND_FAILED;
 	/*
 	 * Not earlier: while dirty_tail is held up, a later try writes older data
@@ -1071,9 +1167,42 @@ static void run_rounds(struct pcache *pc)
 		fail_waiters(pc);
 }
 
+/*
+ * What was too young for the last round is woken for when it is old enough. A commit that
+ * saw the timer armed has woken nobody.
+ */
+static void wait_for_age(struct pcache *pc)
+{
+	u64 span = msecs_to_jiffies(READ_ONCE(pc->writeback_delay_ms)), left = 0;
+	struct pcache_journal *j = &pc->journal;
+	struct pcache_writeback *w = &pc->wb;
+
+	spin_lock(&j->lock);
+	if (!w->limited || w->stop || READ_ONCE(pc->state) != PCACHE_RW) {
+		cancel_delayed_work(&w->due);
+		if (j->durable.ord != w->seen_ord && !w->stop)
+			queue_delayed_work(pc->wb_wq, &w->work, 0);
+	} else {
+		pcache_age_young(&j->age, span, get_jiffies_64(), &left);
+		mod_delayed_work(pc->wb_wq, &w->due, left);
+	}
+	spin_unlock(&j->lock);
+}
+
 static void writeback_work(struct work_struct *work)
 {
-	run_rounds(container_of(work, struct pcache, wb.work.work));
+	struct pcache *pc = container_of(work, struct pcache, wb.work.work);
+
+	run_rounds(pc);
+	wait_for_age(pc);
+	/* Reclaim may have come to dirty_tail just before the timer was armed. */
+	if (pc->wb.limited)
+		pcache_writeback_hurry(pc);
+}
+
+static void due_work(struct work_struct *work)
+{
+	pcache_writeback_wake(container_of(work, struct pcache, wb.due.work));
 }
 
 /**
@@ -1100,6 +1229,37 @@ void pcache_writeback_want_flush(struct pcache *pc)
 {
 	WRITE_ONCE(pc->wb.flush_wanted, true);
 	pcache_writeback_wake(pc);
+}
+
+/**
+ * pcache_writeback_hurry() - What is too young may be needed by now.
+ * @pc: cache
+ *
+ * Context: process context, no locks.
+ */
+void pcache_writeback_hurry(struct pcache *pc)
+{
+	struct pcache_places at;
+
+	if (!delayed_work_pending(&pc->wb.due))
+		return;
+	pcache_journal_places(pc, &at);
+	if (all_is_due(pc, &at))
+		pcache_writeback_wake(pc);
+}
+
+/**
+ * pcache_writeback_committed() - The log has grown.
+ * @pc: cache
+ *
+ * Context: process context, no locks.
+ */
+void pcache_writeback_committed(struct pcache *pc)
+{
+	if (delayed_work_pending(&pc->wb.due))
+		pcache_writeback_hurry(pc);
+	else
+		pcache_writeback_wake(pc);
 }
 
 /**
@@ -1276,6 +1436,7 @@ int pcache_writeback_init(struct pcache *pc)
 	spin_lock_init(&w->lock);
 	INIT_LIST_HEAD(&w->waiters);
 	INIT_DELAYED_WORK(&w->work, writeback_work);
+	INIT_DELAYED_WORK(&w->due, due_work);
 	init_completion(&w->idle);
 	pcache_tree_init(&w->batch, pc->data_crc, &w->leaves);
 	pcache_tree_init(&w->unreadable, pc->data_crc, &w->leaves);
@@ -1329,6 +1490,7 @@ void pcache_writeback_stop(struct pcache *pc)
 	spin_lock(&pc->journal.lock);
 	WRITE_ONCE(pc->wb.stop, true);
 	spin_unlock(&pc->journal.lock);
+	cancel_delayed_work_sync(&pc->wb.due);
 	cancel_delayed_work_sync(&pc->wb.work);
 	fail_waiters(pc);
 }

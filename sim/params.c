@@ -9,6 +9,7 @@
 
 #include "disk-model.h"
 #include "params.h"
+#include "pcache.h"
 #include "pmem-model.h"
 
 static const struct {
@@ -155,6 +156,7 @@ void sim_params_draw(struct sim_params *p, u64 seed)
 	DRAW(segs, 8, 9, 10, 12, 16, 24, 8, 9, 10, 12, 16, 24, 8, 9, 10, 12, 16, 24, 96);
 	DRAW(data_crc, 0, 0, 1);
 	DRAW(fast, 0, 0, 1);
+	DRAW(delay_ms, 0, 0, 0, 0, 1, 200, 5000, 60000);
 	DRAW(gc_percent, 70, 70, 0, 30, 90);
 	DRAW(gc_kept, 0, 1);
 	DRAW(clock, 0, 1, 1, 1);
@@ -197,6 +199,7 @@ void sim_params_fit(struct sim_params *p)
 	p->cpus = clamp(p->cpus, 1U, 8U);
 	p->submitters = clamp(p->submitters, 1U, 4U);
 	p->depth = clamp(p->depth, 1U, 4U);
+	p->delay_ms = min_t(u32, p->delay_ms, PCACHE_WRITEBACK_DELAY_MAX_MS);
 	p->rounds = max(p->rounds, 1U);
 	p->variants = max(p->variants, 1U);
 	/* Without CRCs nobody sees it; and it may keep a segment for ever, too. */

@@ -38,6 +38,7 @@
 	X(rewrites, 0, "of 1024 writes have their buffer changed meanwhile") \
 	X(data_crc, 0, "data_crc true")					\
 	X(fast, 0, "writeback_order fast")				\
+	X(delay_ms, 0, "writeback_delay_ms")				\
 	X(gc_percent, 70, "gc_percent")					\
 	X(gc_kept, 0, "the table seldom names gc_percent, the medium keeps it")	\
 	X(clock, 0, "eviction clock; 0: fifo")				\

@@ -225,7 +225,7 @@ static void table_line(char *line, size_t bytes, bool force, bool reload)
 	const struct sim_params *p = params();
 	bool mode = has_modes() && below(4), fifo = reload ? below(2) : !p->clock;
 	bool cutoff = p->cutoff_kb && !(reload && below(2));
-	char gc[30] = "", evict[60] = "";
+	char gc[30] = "", evict[60] = "", delay[40] = "";
 
 	if (!run.s->gc_percent) {
 		snprintf(gc, sizeof(gc), " gc_percent %u", p->gc_percent);
@@ -238,10 +238,12 @@ static void table_line(char *line, size_t bytes, bool force, bool reload)
 	if (cutoff)
 		snprintf(evict, sizeof(evict), " sequential_cutoff_kb %u", p->cutoff_kb);
 	strcat(evict, fifo ? " eviction fifo" : "");
-	snprintf(line, bytes, "0 %llu pcache pmem0 vda %u data_crc %s writeback_order %s%s%s%s%s%s",
+	if (p->delay_ms)
+		snprintf(delay, sizeof(delay), " writeback_delay_ms %u", p->delay_ms);
+	snprintf(line, bytes, "0 %llu pcache pmem0 vda %u data_crc %s writeback_order %s%s%s%s%s%s%s",
 		 (unsigned long long)session_first_sector(p) + p->sectors,
-		 4 + 2 * (!!gc[0] + force + mode + fifo + cutoff), p->data_crc ? "true" : "false",
-		 p->fast ? "fast" : "ordered", gc, evict,
+		 4 + 2 * (!!gc[0] + force + mode + fifo + cutoff + !!delay[0]),
+		 p->data_crc ? "true" : "false", p->fast ? "fast" : "ordered", gc, evict, delay,
 		 mode ? " cache_mode " : "", mode ? mode_names[p->mode & 3] : "",
 		 force ? " format force" : "");
 }

@@ -69,6 +69,12 @@ static const struct {
 	{ "2 gc_percent 70%", "Option gc_percent: 70% is not allowed, expected 0 to 90" },
 	{ "2 gc_percent 4294967297",
 	  "Option gc_percent: 4294967297 is not allowed, expected 0 to 90" },
+	{ "2 writeback_delay_ms 3600001",
+	  "Option writeback_delay_ms: 3600001 is not allowed, expected 0 to 3600000" },
+	{ "2 writeback_delay_ms -1",
+	  "Option writeback_delay_ms: -1 is not allowed, expected 0 to 3600000" },
+	{ "2 writeback_delay_ms 1s",
+	  "Option writeback_delay_ms: 1s is not allowed, expected 0 to 3600000" },
 	{ "2 writeback_order slow",
 	  "Option writeback_order: slow is not allowed, expected ordered or fast" },
 	{ "2 eviction lru", "Option eviction: lru is not allowed, expected fifo or clock" },
@@ -303,6 +309,12 @@ static const struct {
 	{ "2 gc_percent 0",
 	  "cache_mode writeback data_crc false gc_percent 0 writeback_order ordered "
 	  "sequential_cutoff_kb 0 eviction clock" },
+	{ "2 writeback_delay_ms 0",
+	  "cache_mode writeback data_crc false gc_percent 70 writeback_order ordered "
+	  "sequential_cutoff_kb 0 eviction clock" },
+	{ "4 writeback_delay_ms 3600000 gc_percent 70",
+	  "cache_mode writeback data_crc false gc_percent 70 writeback_order ordered "
+	  "sequential_cutoff_kb 0 eviction clock writeback_delay_ms 3600000" },
 	{ "4 gc_percent 90 writeback_order fast",
 	  "cache_mode writeback data_crc false gc_percent 90 writeback_order fast "
 	  "sequential_cutoff_kb 0 eviction clock" },

@@ -278,7 +278,7 @@ static void test_load(void)
 /**
  * struct age_model - a log whose ksets are committed, and cleaned, at any time
  * @a: what is tested
- * @second: when each kset was committed
+ * @time: when each kset was committed
  * @next: ord of the next kset
  * @tail: ord of the first dirty one
  * @now: the time
@@ -286,10 +286,10 @@ static void test_load(void)
  */
 struct age_model {
 	struct pcache_age a;
-	time64_t *second;
+	u64 *time;
 	u64 next;
 	u64 tail;
-	time64_t now;
+	u64 now;
 	u64 longest;
 };
 
@@ -301,7 +301,7 @@ static void age_check(struct age_model *m)
 		m->longest = 0;
 		return;
 	}
-	is = m->now - m->second[m->tail];
+	is = m->now - m->time[m->tail];
 	age = pcache_age_of(&m->a, m->tail, m->now);
 	m->longest = max(m->longest, is);
 	CHECK(age >= is && age <= is + 1 + m->longest / 20, "%llu, said is %llu, longest %llu",
@@ -314,7 +314,7 @@ static void age_run(struct age_model *m, u32 commits, u32 seconds, u32 cleaned)
 	while (commits-- && m->next < AGE_KSETS) {
 		m->now += host_below(&rnd_state, seconds + 1);
 		age_check(m);
-		m->second[m->next] = m->now;
+		m->time[m->next] = m->now;
 		pcache_age_note(&m->a, m->next++, m->tail, m->now);
 		CHECK(m->a.nr >= 1 && m->a.nr <= PCACHE_AGE_MARKS);
 		age_check(m);
@@ -327,7 +327,7 @@ static void test_age_model(void)
 {
 	struct age_model m = { .now = 1000 };
 
-	m.second = calloc(AGE_KSETS, sizeof(*m.second));
+	m.time = calloc(AGE_KSETS, sizeof(*m.time));
 	pcache_age_init(&m.a, m.now);
 	while (m.next < AGE_KSETS) {
 		u32 seconds = rnd(3) ? 1 : rnd(30);
@@ -338,7 +338,7 @@ static void test_age_model(void)
 		if (!rnd(3))
 			m.tail = m.next;
 	}
-	free(m.second);
+	free(m.time);
 }
 
 static u64 dirty_seconds(struct fixture *f)

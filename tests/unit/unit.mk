@@ -24,6 +24,7 @@ UNIT_VARIANT_eviction-test := tiny
 UNIT_VARIANT_discard-test := tiny
 UNIT_VARIANT_reload-test := tiny
 UNIT_VARIANT_resize-test := tiny
+UNIT_VARIANT_pressure-test := tiny
 UNIT_VARIANT_media-test := tiny
 UNIT_VARIANT_checker-test := tiny
 # What else of this tree a program is made of.

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * When dirty data is written back, and what that does to those who write: the delay, and
+ * what overrides it.
+ */
+#include "fixture.h"
+
+#define SEGS	200
+/* Long enough that nobody waits for it. */
+#define HOUR	"writeback_delay_ms 3600000"
+
+static void open_cache(struct fixture *f, const char *options)
+{
+	fixture_open(f, SEGS, SMALL_SECTORS);
+	attach(f, options);
+}
+
+static void close_cache(struct fixture *f)
+{
+	check_all(f);
+	CHECK_EQ(message(f, "flush"), 0);
+	check_disk(f);
+	detach(f);
+	fixture_close(f);
+}
+
+static u64 dirty(struct fixture *f)
+{
+	return status(f).dirty_sectors;
+}
+
+/*
+ * Delay
+ */
+
+static void test_young(void)
+{
+	struct fixture f;
+
+	open_cache(&f, "2 " HOUR);
+	write_sectors(&f, 0, 8);
+	flush(&f);
+	write_sectors(&f, 100, 8);
+	flush(&f);
+	usleep(300000);
+	CHECK_EQ(dirty(&f), 16);
+	CHECK_EQ(status(&f).writeback_sectors, 0);
+	/* Somebody asks for it. */
+	CHECK_EQ(message(&f, "flush"), 0);
+	CHECK_EQ(dirty(&f), 0);
+	check_disk(&f);
+	AWAIT(!shim_scheduled());
+	/* It is as young as it was. */
+	write_sectors(&f, 0, 8);
+	flush(&f);
+	detach(&f);
+	attach(&f, "2 " HOUR);
+	usleep(200000);
+	CHECK_EQ(dirty(&f), 8);
+	CHECK_EQ(message(&f, "writeback_delay_ms 0"), 0);
+	AWAIT(!dirty(&f));
+	write_sectors(&f, 0, 8);
+	flush(&f);
+	AWAIT(!dirty(&f));
+	close_cache(&f);
+}
+
+/* Old data goes when its time has come, young data stays; then nothing is scheduled. */
+static void test_due(void)
+{
+	double begun = host_seconds();
+	struct fixture f;
+
+	open_cache(&f, "2 writeback_delay_ms 1500");
+	write_sectors(&f, 0, 8);
+	flush(&f);
+	usleep(700000);
+	write_sectors(&f, 100, 8);
+	flush(&f);
+	CHECK_EQ(dirty(&f), 16);
+	AWAIT(dirty(&f) != 16);
+	CHECK(host_seconds() - begun >= 1.4);
+	CHECK_EQ(dirty(&f), 8);
+	AWAIT(!dirty(&f));
+	CHECK(host_seconds() - begun >= 2.1);
+	AWAIT(!shim_scheduled());
+	CHECK(host_seconds() - begun < 5);
+	close_cache(&f);
+}
+
+static void check_absorbed(const char *options, u64 least, u64 most)
+{
+	struct fixture f;
+	u64 written;
+
+	host_section("%s", options);
+	open_cache(&f, options);
+	for (u32 i = 0; i < 200; i++) {
+		write_sectors(&f, 16, 8);
+		flush(&f);
+		usleep(5000);
+	}
+	AWAIT(!dirty(&f));
+	written = status(&f).writeback_sectors;
+	CHECK(written >= least && written <= most, "%llu sectors", (unsigned long long)written);
+	check_disk(&f);
+	close_cache(&f);
+}
+
+/*
+ * Overwrites are absorbed: across epochs in "fast" only, where what is overwritten all the
+ * time is not written at all meanwhile.
+ */
+static void test_absorbed(void)
+{
+	check_absorbed("4 writeback_delay_ms 300 writeback_order fast", 8, 8 * 4);
+	check_absorbed("4 writeback_delay_ms 300 writeback_order ordered", 200 * 8, 200 * 8);
+}
+
+/* In one epoch they are in both, although the younger ones are not old enough. */
+static void test_absorbed_in_epoch(void)
+{
+	struct fixture f;
+
+	open_cache(&f, "2 writeback_delay_ms 1200");
+	for (u32 i = 0; i < 40; i++) {
+		write_sectors(&f, 16, 8);
+		usleep(40000);
+	}
+	AWAIT(!dirty(&f));
+	CHECK(status(&f).writeback_sectors <= 8 * 3);
+	close_cache(&f);
+}
+
+/* What is cold is written although what is hot stands all around it in the log. */
+static void test_cold_among_hot(void)
+{
+	double begun = host_seconds();
+	struct fixture f;
+
+	open_cache(&f, "4 writeback_delay_ms 300 writeback_order fast");
+	write_sectors(&f, 16, 8);
+	write_sectors(&f, 500, 8);
+	while (host_seconds() - begun < 1.5) {
+		write_sectors(&f, 16, 8);
+		flush(&f);
+		usleep(5000);
+	}
+	check_content("backing device", f.disk + (500 << SECTOR_SHIFT), 500, 8, f.newest, f.newest);
+	CHECK(status(&f).writeback_sectors <= 8 * 4);
+	close_cache(&f);
+}
+
+static void space_needed(const char *options)
+{
+	struct fixture f;
+
+	host_section("%s", options);
+	open_cache(&f, options);
+	/* Three times what the cache has room for. */
+	random_writes(&f, 6000, 20);
+	CHECK(status(&f).reclaimed_segments > SEGS);
+	close_cache(&f);
+}
+
+/* Need for space overrides it. */
+static void test_space_needed(void)
+{
+	space_needed("2 " HOUR);
+	space_needed("4 " HOUR " gc_percent 90");
+	space_needed("4 " HOUR " writeback_order fast");
+}
+
+/* With gc_percent in use reclaim wants room before anybody waits for it. */
+static void test_reclaim_wants(void)
+{
+	struct fixture f;
+
+	open_cache(&f, "4 " HOUR " gc_percent 30");
+	while (!status(&f).writeback_sectors)
+		random_writes(&f, 20, 20);
+	CHECK_EQ(status(&f).space_waits, 0);
+	CHECK(status(&f).writes >= 300);
+	close_cache(&f);
+}
+
+/* A write that is done only when it is clean does not wait for its age. */
+static void test_clean_at_once(void)
+{
+	double begun = host_seconds();
+	struct fixture f;
+
+	open_cache(&f, "4 " HOUR " cache_mode writethrough");
+	random_writes(&f, 20, 20);
+	CHECK_EQ(dirty(&f), 0);
+	check_disk(&f);
+	CHECK_EQ(message(&f, "cache_mode writeback"), 0);
+	write_sectors(&f, 0, 8);
+	flush(&f);
+	usleep(100000);
+	CHECK_EQ(dirty(&f), 8);
+	CHECK_EQ(message(&f, "cache_mode writearound"), 0);
+	CHECK_EQ(dirty(&f), 0);
+	CHECK_EQ(message(&f, "cache_mode writeback"), 0);
+	write_sectors(&f, 0, 8);
+	flush(&f);
+	CHECK_EQ(message(&f, "cleaner"), 0);
+	AWAIT(!dirty(&f));
+	random_writes(&f, 20, 20);
+	CHECK_EQ(dirty(&f), 0);
+	CHECK(host_seconds() - begun < 15);
+	close_cache(&f);
+}
+
+/* Errors of the backing device: tries go on, and what is young stays young. */
+static void test_errors(void)
+{
+	struct fixture f;
+
+	open_cache(&f, "2 writeback_delay_ms 200");
+	port_bdev_set_gone(f.h.disk, true);
+	write_sectors(&f, 0, 8);
+	flush(&f);
+	AWAIT(status(&f).writeback_errors >= 2);
+	CHECK_EQ(message(&f, "writeback_delay_ms 3600000"), 0);
+	write_sectors(&f, 100, 8);
+	flush(&f);
+	port_bdev_set_gone(f.h.disk, false);
+	CHECK_EQ(message(&f, "flush"), 0);
+	CHECK_EQ(dirty(&f), 0);
+	AWAIT(!shim_scheduled());
+	close_cache(&f);
+}
+
+static const struct test_case cases[] = {
+	{ "young", test_young },
+	{ "due", test_due },
+	{ "absorbed", test_absorbed },
+	{ "absorbed_in_epoch", test_absorbed_in_epoch },
+	{ "cold_among_hot", test_cold_among_hot },
+	{ "space_needed", test_space_needed },
+	{ "reclaim_wants", test_reclaim_wants },
+	{ "clean_at_once", test_clean_at_once },
+	{ "errors", test_errors },
+};
+
+int main(int argc, char **argv)
+{
+	return run_cases("pressure-test", cases, ARRAY_SIZE(cases), 60, argc, argv);
+}
