@@ -913,6 +913,41 @@ void pcache_index_drop(struct pcache *pc, const struct pcache_extent *e, bool pa
 	pcache_count(pc, PCACHE_STAT_CACHED_SECTORS, -(s64)d.clean);
 }
 
+/* The first clean extent from @at on that is cached. */
+static bool next_clean(struct pcache_shard *sh, sector_t at, struct pcache_extent *e)
+{
+	bool found;
+
+	spin_lock(&sh->lock);
+	while ((found = pcache_tree_first(&sh->tree, at, e)) && (!e->clean || e->discarded))
+		at = pcache_extent_end(e);
+	spin_unlock(&sh->lock);
+	return found;
+}
+
+/**
+ * pcache_index_forget_clean() - Forget what is clean, while its keys stay in the log.
+ * @pc: cache
+ *
+ * Context: may sleep. Return: 0, or -EINTR after a signal, with some of it done.
+ */
+int pcache_index_forget_clean(struct pcache *pc)
+{
+	struct pcache_extent e;
+	sector_t at;
+	u32 i;
+
+	for (i = 0; i < 1 << pc->shard_bits; i++) {
+		for (at = 0; next_clean(&pc->shards[i], at, &e); at = pcache_extent_end(&e)) {
+			if (signal_pending(current))
+				return -EINTR;
+			pcache_index_drop(pc, &e, false);
+			cond_resched();
+		}
+	}
+	return 0;
+}
+
 /**
  * pcache_index_will_forget() - A key is logged again, under the same place.
  * @pc: cache

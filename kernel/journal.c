@@ -463,6 +463,7 @@ bool pcache_journal_move_on(struct pcache *pc)
 		own = own_head(j);
 		j->move_on_wanted = !own;
 	}
+	pc->reclaim.head_awaited = j->move_on_wanted;
 	spin_unlock(&j->lock);
 	if (!own)
 		return false;

@@ -539,6 +539,8 @@ int pcache_message(struct pcache *pc, unsigned int argc, char **argv, char *resu
 	/* Not under admin: it may take long, and keeps the host from suspending. */
 	if (argc == 1 && !strcmp(argv[0], "flush") && READ_ONCE(pc->running))
 		return pcache_writeback_flush(pc, false);
+	if (argc == 1 && !strcmp(argv[0], "drop") && READ_ONCE(pc->running))
+		return pcache_reclaim_drop(pc);
 	if (argc == 2 && !strcmp(argv[0], "cache_mode") && READ_ONCE(pc->running)) {
 		r = clean_for_mode(pc, argv[1]);
 		if (r)

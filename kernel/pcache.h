@@ -325,6 +325,7 @@ void pcache_index_lock_wait(struct pcache *pc, struct pcache_shard *sh, u32 inse
 void pcache_index_insert(struct pcache *pc, struct pcache_shard *sh,
 			 const struct pcache_extent *e);
 void pcache_index_drop(struct pcache *pc, const struct pcache_extent *e, bool passed);
+int pcache_index_forget_clean(struct pcache *pc);
 void pcache_index_will_forget(struct pcache *pc, sector_t sector);
 void pcache_index_clean(struct pcache *pc, const struct pcache_extent *e);
 bool pcache_index_discard(struct pcache *pc, sector_t sector, u32 sectors);
@@ -540,7 +541,7 @@ u64 pcache_age_young(const struct pcache_age *a, u64 span, u64 now, u64 *left);
 /**
  * struct pcache_waiter - someone who waits for the log to reach a place
  * @link: on a list of waiters
- * @target: write-back: ord that dirty_tail must reach
+ * @target: ord that dirty_tail, or for reclaim key_tail, must reach
  * @epoch: journal: what it waits for ends an epoch
  * @sector: write-back: of which sectors it wants to know, the first one
  * @end: write-back: and the one behind the last
@@ -1032,14 +1033,20 @@ int pcache_writeback_flush(struct pcache *pc, bool give_up);
  * @kset: the one that a pass looks at
  * @frees: segments that this pass will free, as far as it knows
  * @passing: keys have left the index that a power cut would bring back
+ * @droppers: wait for key_tail (under journal.lock)
+ * @drops: how many messages there are that do; nothing gets a second turn (likewise)
+ * @head_awaited: whoever owns the log's head is to wake it
  * @rooms_awaited: who gives back the last room is to wake it
  * @stop: no further pass
  */
 struct pcache_reclaim {
 	struct work_struct work;
 	struct pcache_kset *kset;
+	struct list_head droppers;
+	u32 drops;
 	u32 frees;
 	bool passing;
+	bool head_awaited;
 	bool rooms_awaited;
 	bool stop;
 };
@@ -1051,6 +1058,7 @@ void pcache_reclaim_stop(struct pcache *pc);
 void pcache_reclaim_wake(struct pcache *pc);
 void pcache_reclaim_stale_prefix(struct pcache *pc);
 bool pcache_reclaim_all_stale(struct pcache *pc);
+int pcache_reclaim_drop(struct pcache *pc);
 
 /*
  * turns.c: second turns

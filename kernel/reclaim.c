@@ -10,6 +10,9 @@
  * key_tail never passes dirty_tail, nor the last kset. Where the last kset holds
  * what has to become free, a LAST is put behind it.
  *
+ * Who asks for all clean data to be dropped waits until key_tail is where dirty_tail was,
+ * which is reclaim's own work; what is clean behind that is only forgotten in memory.
+ *
  * When nothing can be passed any more, write-back has come to an end as well, and what
  * the log names leaves too few segments, writes that wait for room are given up.
  *
@@ -311,19 +314,165 @@ static void give_up_waiting(struct pcache *pc)
 	}
 }
 
+/*
+ * Dropping
+ */
+
+struct dropper {
+	struct pcache_waiter waiter;
+	struct completion done;
+	int err;
+};
+
+static void dropped(struct pcache_waiter *w, int err)
+{
+	struct dropper *d = container_of(w, struct dropper, waiter);
+
+	d->err = err;
+	complete(&d->done);
+}
+
+/* Up to where somebody waits for key_tail; 0: nobody does. */
+static u64 drop_end(struct pcache *pc)
+{
+	struct pcache_waiter *w;
+	u64 end = 0;
+
+	spin_lock(&pc->journal.lock);
+	list_for_each_entry(w, &pc->reclaim.droppers, link)
+		end = max(end, w->target);
+	spin_unlock(&pc->journal.lock);
+	return end;
+}
+
+/* Tells those who wait for key_tail to be at @ord, or before it. */
+static void tell_droppers(struct pcache *pc, u64 ord, int err)
+{
+	struct pcache_waiter *w, *next;
+	LIST_HEAD(told);
+
+	spin_lock(&pc->journal.lock);
+	list_for_each_entry_safe(w, next, &pc->reclaim.droppers, link)
+		if (w->target <= ord)
+			list_move_tail(&w->link, &told);
+	while ((w = list_first_entry_or_null(&told, struct pcache_waiter, link))) {
+		list_del_init(&w->link);
+		w->done(w, err);
+	}
+	spin_unlock(&pc->journal.lock);
+}
+
+static bool last_has_to_go(struct pcache *pc, u64 drop)
+{
+	return room_is_short(pc) || drop > pc->journal.key_tail.ord;
+}
+
+/*
+ * A run of the work is over. Who is not told by now waits for the head's owner, who wakes
+ * this again, or for what has come to be passed only just now. If it is neither, the last
+ * kset stays, since nothing can be put behind it.
+ */
+static void finish_drops(struct pcache *pc)
+{
+	struct pcache_places at;
+
+	pcache_journal_places(pc, &at);
+	if (READ_ONCE(pc->state) != PCACHE_RW)
+		tell_droppers(pc, U64_MAX, -EIO);
+	tell_droppers(pc, at.key_tail.ord, 0);
+	if (pc->reclaim.head_awaited || !drop_end(pc))
+		return;
+	if (at.key_tail.ord < pass_limit(&at))
+		pcache_reclaim_wake(pc);
+	else
+		tell_droppers(pc, U64_MAX, 0);
+}
+
+/* Waits until key_tail is where dirty_tail is now; gives that. */
+static int drop_to_dirty_tail(struct pcache *pc, u64 *ord)
+{
+	struct dropper d = { .waiter.done = dropped };
+	struct pcache_journal *j = &pc->journal;
+	bool stopped;
+
+	init_completion(&d.done);
+	spin_lock(&j->lock);
+	*ord = j->dirty_tail.ord;
+	d.waiter.target = *ord;
+	stopped = pc->reclaim.stop;
+	if (!stopped)
+		list_add_tail(&d.waiter.link, &pc->reclaim.droppers);
+	spin_unlock(&j->lock);
+	if (stopped)
+		return -EIO;
+	pcache_reclaim_wake(pc);
+	if (!wait_for_completion_interruptible(&d.done))
+		return d.err;
+	spin_lock(&j->lock);
+	list_del_init(&d.waiter.link);
+	spin_unlock(&j->lock);
+	return -EINTR;
+}
+
+/* After the first wait no second turn is under way, and none begins. */
+static int drop_clean(struct pcache *pc)
+{
+	struct pcache_places at;
+	u64 ord, before = U64_MAX;
+	int r = drop_to_dirty_tail(pc, &ord) ?: pcache_journal_sync(pc);
+
+	pcache_journal_places(pc, &at);
+	/* Write-back passes what is clean as well, maybe just now. */
+	while (!r && ord < at.durable.ord && ord != before) {
+		before = ord;
+		r = drop_to_dirty_tail(pc, &ord);
+	}
+	return r ?: ord < at.durable.ord ? pcache_index_forget_clean(pc) : 0;
+}
+
+static void count_drop(struct pcache *pc, int n)
+{
+	spin_lock(&pc->journal.lock);
+	WRITE_ONCE(pc->reclaim.drops, pc->reclaim.drops + n);
+	spin_unlock(&pc->journal.lock);
+}
+
+/**
+ * pcache_reclaim_drop() - Drop all that is clean now.
+ * @pc: cache, running
+ *
+ * What stands in the log before the first dirty key is reclaimed; the rest is forgotten
+ * in memory, and its room becomes free when what is dirty before it is clean.
+ *
+ * Context: may sleep, not for the backing device. Return: 0; -EIO when the cache has
+ * failed or is stopped; -EINTR after a signal.
+ */
+int pcache_reclaim_drop(struct pcache *pc)
+{
+	int r;
+
+	count_drop(pc, 1);
+	r = drop_clean(pc);
+	count_drop(pc, -1);
+	return r;
+}
+
 static void reclaim_work(struct work_struct *work)
 {
 	struct pcache *pc = container_of(work, struct pcache, reclaim.work);
 
 	WRITE_ONCE(pc->reclaim.rooms_awaited, false);
+	pc->reclaim.head_awaited = false;
 	while (!READ_ONCE(pc->reclaim.stop) && READ_ONCE(pc->state) == PCACHE_RW) {
-		u64 limit = reclaim_wanted(pc) ? U64_MAX : 0;
+		u64 drop = drop_end(pc), limit = reclaim_wanted(pc) ? U64_MAX : drop;
 
-		if (!pass(pc, limit) && !(limit && room_is_short(pc) && stuck_at_last(pc) &&
+		if (!pass(pc, limit) && !(limit && last_has_to_go(pc, drop) && stuck_at_last(pc) &&
 					  pcache_journal_move_on(pc)))
 			break;
+		tell_droppers(pc, pc->journal.key_tail.ord, 0);
 		cond_resched();
 	}
+	finish_drops(pc);
 	if (reclaim_wanted(pc))
 		pcache_writeback_hurry(pc);
 	if ((pcache_io_waiting(pc) || READ_ONCE(pc->wb.needs_room)) &&
@@ -404,6 +553,7 @@ bool pcache_reclaim_all_stale(struct pcache *pc)
 int pcache_reclaim_init(struct pcache *pc)
 {
 	pc->reclaim.stop = true;
+	INIT_LIST_HEAD(&pc->reclaim.droppers);
 	INIT_WORK(&pc->reclaim.work, reclaim_work);
 	pc->reclaim.kset = kmalloc(sizeof(*pc->reclaim.kset), GFP_KERNEL);
 	return pc->reclaim.kset ? 0 : -ENOMEM;
@@ -436,6 +586,9 @@ void pcache_reclaim_start(struct pcache *pc)
  */
 void pcache_reclaim_stop(struct pcache *pc)
 {
+	spin_lock(&pc->journal.lock);
 	WRITE_ONCE(pc->reclaim.stop, true);
+	spin_unlock(&pc->journal.lock);
 	cancel_work_sync(&pc->reclaim.work);
+	tell_droppers(pc, U64_MAX, -EIO);
 }

@@ -18,7 +18,7 @@
  *
  * All of it is done by the reclaim work, on its way from key to key. It waits for nothing:
  * what it has no room, memory or kset for goes as without a second turn. So does all when
- * others are short of room.
+ * others are short of room, or somebody wants all that is clean to be dropped.
  */
 #include "pcache.h"
 #include "trace.h"
@@ -30,8 +30,8 @@
 static bool may_copy(struct pcache *pc)
 {
 	return READ_ONCE(pc->clock) && READ_ONCE(pc->state) == PCACHE_RW &&
-	       !READ_ONCE(pc->reclaim.stop) && !pcache_io_waiting(pc) &&
-	       !READ_ONCE(pc->wb.needs_room);
+	       !READ_ONCE(pc->reclaim.stop) && !READ_ONCE(pc->reclaim.drops) &&
+	       !pcache_io_waiting(pc) && !READ_ONCE(pc->wb.needs_room);
 }
 
 /* What may still be copied of a segment, in whole blocks. */

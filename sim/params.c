@@ -79,6 +79,7 @@ static void draw_load(struct sim_params *p, u64 seed)
 	SELDOM(scribble, 10, 500);
 	SELDOM(rewrites, 6, 700);
 	SELDOM(messages, 3, 800);
+	SELDOM(drops, 6, 800);
 	SELDOM(suspends, 8, 500);
 	SELDOM(detaches, 8, 500);
 	SELDOM(reloads, 8, 700);

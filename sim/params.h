@@ -44,6 +44,7 @@
 	X(clock, 0, "eviction clock; 0: fifo")				\
 	X(cutoff_kb, 0, "sequential_cutoff_kb")				\
 	X(messages, 0, "of 1024 pauses have a message")			\
+	X(drops, 0, "of 1024 pauses have a message drop")		\
 	X(suspends, 0, "of 1024 pauses have a suspend")			\
 	X(detaches, 0, "of 1024 pauses have a detach and an attach")	\
 	X(reloads, 0, "of 1024 pauses have a table loaded on the live device")	\

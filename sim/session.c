@@ -1281,6 +1281,8 @@ static bool work_once(void)
 		send_some();
 	if (chance(p->messages) && run.gone)
 		interrupt_flush();
+	if (chance(p->drops))
+		send("drop");
 	if (chance(p->modes))
 		change_mode();
 	if (chance(p->suspends) && !run.gone)
@@ -1468,6 +1470,23 @@ static bool run_script(void)
 	return true;
 }
 
+/* All is quiet: what is cached then is dirty. */
+static void check_dropped(void)
+{
+	unsigned long long dirty, cached;
+	char line[600];
+
+	if (!send("drop"))
+		return;
+	dm_host_status(run.md, STATUSTYPE_INFO, 0, line, sizeof(line));
+	if (sscanf(line, "0 %*u pcache %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu",
+		   &dirty, &cached) != 2 || cached != dirty)
+		sim_fail("after a drop: %s", line);
+	for (u32 i = 0; shim_scheduled() && i < 500; i++)
+		msleep(1000);
+	check_medium(pmem_model_view(), CHECKER_RUNNING, "after a drop");
+}
+
 /*
  * Some time after the last request nothing is scheduled any more, and the medium is as
  * the rules for a running cache have it.
@@ -1491,6 +1510,8 @@ static void check_quiet(void)
 	error = run.s->only_look ? NULL : oracle_disk_is_newest(as_logged);
 	if (error)
 		sim_fail("when all is quiet, by the log: %s", error);
+	if (chance(p->drops))
+		check_dropped();
 	set_disk_errors(p->read_errors, p->write_errors, p->flush_errors);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * When dirty data is written back, and what that does to those who write: the delay, and
- * what overrides it.
+ * what overrides it. Dropping what is clean.
  */
 #include "fixture.h"
 
@@ -232,6 +232,147 @@ static void test_errors(void)
 	close_cache(&f);
 }
 
+/*
+ * Drop
+ */
+
+static bool log_is_clean(struct fixture *f)
+{
+	struct host_status st = status(f);
+
+	return !memcmp(st.dirty_tail, st.key_head, sizeof(st.key_head));
+}
+
+/* Until all is cached: the end of a segment cuts a fill short. */
+static void fill_cache(struct fixture *f)
+{
+	AWAIT((check_all(f), status(f).cached_sectors == SMALL_SECTORS));
+	flush(f);
+	AWAIT(dirty(f) || log_is_clean(f));
+}
+
+static void test_drop_clean(void)
+{
+	struct host_status st;
+	struct fixture f;
+
+	open_cache(&f, "");
+	CHECK_EQ(message(&f, "drop"), 0);
+	random_writes(&f, 100, 20);
+	CHECK_EQ(message(&f, "flush"), 0);
+	fill_cache(&f);
+	CHECK_EQ(message(&f, "drop"), 0);
+	st = status(&f);
+	CHECK_EQ(st.cached_sectors, 0);
+	CHECK(st.key_tail[0] == st.dirty_tail[0] && st.key_tail[1] == st.dirty_tail[1]);
+	/* The log's two, and those that the data heads have open. */
+	CHECK(st.segs_used <= 2 + num_possible_cpus());
+	CHECK_EQ(message(&f, "drop"), 0);
+	AWAIT(!shim_scheduled());
+	check_all(&f);
+	CHECK_EQ(status(&f).read_hits, st.read_hits);
+	detach(&f);
+	attach(&f, "");
+	close_cache(&f);
+}
+
+/* What is clean behind something dirty is forgotten, and comes back with an attach only. */
+static void test_drop_behind_dirty(void)
+{
+	struct host_status st;
+	struct fixture f;
+
+	open_cache(&f, "2 " HOUR);
+	random_writes(&f, 100, 20);
+	CHECK_EQ(message(&f, "flush"), 0);
+	write_sectors(&f, 100, 8);
+	fill_cache(&f);
+	CHECK_EQ(message(&f, "drop"), 0);
+	st = status(&f);
+	CHECK_EQ(st.dirty_sectors, 8);
+	CHECK_EQ(st.cached_sectors, 8);
+	CHECK(st.key_tail[0] == st.dirty_tail[0] && st.key_tail[1] == st.dirty_tail[1]);
+	write_sectors(&f, 300, 8);
+	fill_cache(&f);
+	detach(&f);
+	attach(&f, "2 " HOUR);
+	CHECK(status(&f).cached_sectors > SMALL_SECTORS / 2);
+	check_all(&f);
+	CHECK_EQ(dirty(&f), 16);
+	close_cache(&f);
+}
+
+/* With nothing dirty nothing counts as covered for ever: writes go around the cache. */
+static void test_drop_around(void)
+{
+	struct fixture f;
+	u64 bypasses;
+
+	open_cache(&f, "2 cache_mode writearound");
+	random_writes(&f, 20, 20);
+	fill_cache(&f);
+	CHECK_EQ(message(&f, "drop"), 0);
+	CHECK_EQ(status(&f).cached_sectors, 0);
+	bypasses = status(&f).bypasses;
+	random_writes(&f, 20, 20);
+	CHECK(status(&f).bypasses >= bypasses + 20);
+	CHECK_EQ(status(&f).cached_sectors, 0);
+	close_cache(&f);
+}
+
+static void drop_often(void *arg)
+{
+	struct fixture *f = arg;
+
+	for (u32 i = 0; i < 200; i++) {
+		int r;
+
+		shim_signal(current, i % 3 == 0);
+		r = message(f, "drop");
+		CHECK(!r || (r == -EINTR && i % 3 == 0), "%d", r);
+	}
+	shim_signal(current, false);
+}
+
+static void test_drop_under_load(void)
+{
+	static const struct writer how = {
+		.max_sectors = 20, .writes = 1000, .flush_every = 10, .fua_every = 7,
+	};
+	struct task_struct *task;
+	struct writer w[2];
+	struct fixture f;
+
+	open_cache(&f, "");
+	start_writers(&f, w, 2, &how);
+	task = shim_spawn("drop", drop_often, &f);
+	for (u32 i = 0; i < 200; i++)
+		CHECK_EQ(try_read(&f, rnd(f.sectors - 64), 64), 0);
+	shim_join(task);
+	join_writers(w, 2);
+	CHECK_EQ(message(&f, "flush"), 0);
+	CHECK_EQ(message(&f, "drop"), 0);
+	CHECK_EQ(status(&f).cached_sectors, 0);
+	close_cache(&f);
+}
+
+static void test_drop_refused(void)
+{
+	struct fixture f;
+
+	open_cache(&f, "");
+	write_sectors(&f, 0, 8);
+	CHECK(!dm_host_suspend(f.h.md, false));
+	CHECK_EQ(message(&f, "drop"), -EINVAL);
+	CHECK(!dm_host_resume(f.h.md));
+	CHECK_EQ(message(&f, "drop 1"), -EINVAL);
+	detach(&f);
+	CHECK(!try_attach(&f, "", true));
+	CHECK_EQ(message(&f, "drop"), -EINVAL);
+	detach(&f);
+	fixture_close(&f);
+}
+
 static const struct test_case cases[] = {
 	{ "young", test_young },
 	{ "due", test_due },
@@ -242,6 +383,11 @@ static const struct test_case cases[] = {
 	{ "reclaim_wants", test_reclaim_wants },
 	{ "clean_at_once", test_clean_at_once },
 	{ "errors", test_errors },
+	{ "drop_clean", test_drop_clean },
+	{ "drop_behind_dirty", test_drop_behind_dirty },
+	{ "drop_around", test_drop_around },
+	{ "drop_under_load", test_drop_under_load },
+	{ "drop_refused", test_drop_refused },
 };
 
 int main(int argc, char **argv)
