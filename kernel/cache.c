@@ -222,6 +222,8 @@ static void take_line(struct pcache *pc, const struct pcache_config *config)
 	pc->ordered = config->options.ordered;
 	pc->clock = config->options.clock;
 	pc->writeback_delay_ms = config->options.writeback_delay_ms;
+	pc->dirty_low_percent = config->options.dirty_low_percent;
+	pc->dirty_high_percent = config->options.dirty_high_percent;
 	pc->cutoff_sectors = config->options.cutoff_kb << (10 - SECTOR_SHIFT);
 	pc->event = config->event;
 	pc->grow = config->grow;

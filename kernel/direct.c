@@ -108,7 +108,7 @@ void pcache_direct_end(struct pcache_request *rq)
 	list_del(&rq->direct_link);
 	rq->direct = false;
 	spin_unlock(&sh->lock);
-	if (pcache_io_waiting(pc))
+	if (pcache_io_queued(pc))
 		pcache_io_space_freed(pc);
 }
 

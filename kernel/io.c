@@ -272,6 +272,18 @@ static void room_found(struct pcache *pc)
 	pcache_event(pc);
 }
 
+/*
+ * May a write go on as far as write-back can follow? One that has failed to go around the
+ * cache may: others wait for it.
+ */
+static bool has_credit(const struct pcache_request *rq)
+{
+	struct pcache *pc = rq->pc;
+
+	return !READ_ONCE(pc->wb.pace) || atomic64_read(&pc->io.credit) > 0 || rq->direct ||
+	       pcache_waits_for_clean(pc);
+}
+
 /* Puts one chunk of a write into the cache. */
 static int write_chunk(struct pcache_request *rq, bool may_wait)
 {
@@ -284,11 +296,15 @@ static int write_chunk(struct pcache_request *rq, bool may_wait)
 
 	if (must_wait_for_direct(rq))
 		return -EBUSY;
+	if (!has_credit(rq))
+		return -EDQUOT;
 	if (!pcache_room_get(pc, min(iter.bi_size >> SECTOR_SHIFT, pcache_chunk_sectors(pc)),
 			     &room))
 		return -ENOSPC;
 	if (READ_ONCE(pc->io.no_room))
 		room_found(pc);
+	if (READ_ONCE(pc->wb.pace))
+		atomic64_sub(room.sectors, &pc->io.credit);
 	pcache_room_copy_bio(pc, &room, rq->bio, &iter, crcs);
 	nr = pcache_room_keys(pc, &room, rq->sector, false, crcs, keys);
 	r = pcache_log_extents(pc, pcache_index_shard(pc, rq->sector), keys, nr,
@@ -304,7 +320,7 @@ static int write_chunk(struct pcache_request *rq, bool may_wait)
 
 /*
  * Goes on with a write. 0: all of it is in the index; 1: it is to go around the cache;
- * -ENOSPC, -ENOMEM, -EBUSY: it has to wait.
+ * -ENOSPC, -EDQUOT, -ENOMEM, -EBUSY: it has to wait.
  */
 static int write_chunks(struct pcache_request *rq, bool may_wait)
 {
@@ -319,12 +335,23 @@ static int write_chunks(struct pcache_request *rq, bool may_wait)
 }
 
 /**
+ * pcache_io_queued() - Do writes wait for anything?
+ * @pc: cache
+ */
+bool pcache_io_queued(struct pcache *pc)
+{
+	return !list_empty_careful(&pc->segs.waiting);
+}
+
+/**
  * pcache_io_waiting() - Do writes wait for room?
  * @pc: cache
+ *
+ * Where they wait for write-back alone, nothing has to leave the cache.
  */
 bool pcache_io_waiting(struct pcache *pc)
 {
-	return !list_empty_careful(&pc->segs.waiting);
+	return pcache_io_queued(pc) && !READ_ONCE(pc->io.paced);
 }
 
 /**
@@ -341,12 +368,13 @@ u64 pcache_io_waits(struct pcache *pc)
 	return waits;
 }
 
-/* Everything that can make room is to run. */
-static void make_room(struct pcache *pc)
+/* Everything that can make room is to run; for @why being -EDQUOT, write-back. */
+static void make_room(struct pcache *pc, int why)
 {
 	mod_delayed_work(pc->log_wq, &pc->journal.commit_work, 0);
 	pcache_writeback_wake(pc);
-	pcache_reclaim_wake(pc);
+	if (why != -EDQUOT)
+		pcache_reclaim_wake(pc);
 }
 
 /*
@@ -363,7 +391,7 @@ static void send_back(struct pcache_request *rq, blk_status_t status)
 }
 
 /* Puts a write at the end of those that wait, or sends it back. */
-static void wait_for_room(struct pcache_request *rq)
+static void wait_for_room(struct pcache_request *rq, int why)
 {
 	struct pcache *pc = rq->pc;
 	blk_status_t requeue;
@@ -373,6 +401,8 @@ static void wait_for_room(struct pcache_request *rq)
 	spin_lock(&pc->segs.lock);
 	requeue = pc->io.requeue;
 	rq->wait = ++pc->io.waits;
+	if (rq->direct || list_empty(&pc->segs.waiting))
+		WRITE_ONCE(pc->io.paced, why == -EDQUOT);
 	/* Others wait for one that has failed to go around the cache. */
 	if (!requeue && rq->direct)
 		list_add(&rq->link, &pc->segs.waiting);
@@ -390,7 +420,7 @@ static void wait_for_room(struct pcache_request *rq)
 
 static bool has_to_wait(int r)
 {
-	return r == -ENOSPC || r == -ENOMEM || r == -EBUSY || r == -EAGAIN;
+	return r == -ENOSPC || r == -EDQUOT || r == -ENOMEM || r == -EBUSY || r == -EAGAIN;
 }
 
 /* What write_chunks() came to, if not that it has to wait. */
@@ -419,7 +449,7 @@ void pcache_io_write_cached(struct pcache_request *rq)
 	int r = write_chunks(rq, false);
 
 	if (has_to_wait(r))
-		wait_for_room(rq);
+		wait_for_room(rq, r);
 	else
 		finish_write(rq, r);
 }
@@ -437,10 +467,10 @@ static void submit_write(struct pcache_request *rq)
 		pcache_journal_places(pc, &at);
 		rq->waiter.from = at.durable.ord;
 	}
-	if (!pcache_io_waiting(pc))
+	if (!pcache_io_queued(pc))
 		r = write_chunks(rq, false);
 	if (has_to_wait(r))
-		wait_for_room(rq);
+		wait_for_room(rq, r);
 	else
 		finish_write(rq, r);
 }
@@ -450,7 +480,8 @@ static struct pcache_request *first_waiting(struct pcache *pc)
 	struct pcache_request *rq;
 
 	spin_lock(&pc->segs.lock);
-	rq = list_first_entry_or_null(&pc->segs.waiting, struct pcache_request, link);
+	rq = pc->io.requeue ? NULL :
+	     list_first_entry_or_null(&pc->segs.waiting, struct pcache_request, link);
 	spin_unlock(&pc->segs.lock);
 	return rq;
 }
@@ -490,6 +521,13 @@ static int why_no_room(struct pcache *pc, const struct pcache_request *rq)
 	return r;
 }
 
+/* The same for credit: whoever gives some from now on sees that it is waited for. */
+static int why_no_credit(const struct pcache_request *rq)
+{
+	smp_mb();	/* pcache_io_credit() and pcache_io_pace_changed() have the other one */
+	return has_credit(rq) ? -EAGAIN : -EDQUOT;
+}
+
 static void space_work(struct work_struct *work)
 {
 	struct pcache *pc = container_of(work, struct pcache, io.space_work);
@@ -498,12 +536,16 @@ static void space_work(struct work_struct *work)
 
 	while ((rq = first_waiting(pc))) {
 		r = write_chunks(rq, true);
+		if (READ_ONCE(pc->io.paced) != (r == -EDQUOT))
+			WRITE_ONCE(pc->io.paced, r == -EDQUOT);
 		if (r == -ENOSPC)
 			r = why_no_room(pc, rq);
+		else if (r == -EDQUOT)
+			r = why_no_credit(rq);
 		if (r == -EAGAIN)
 			continue;
-		if (r == -ENOSPC) {
-			make_room(pc);
+		if (r == -ENOSPC || r == -EDQUOT) {
+			make_room(pc, r);
 			break;
 		}
 		if (r == -EBUSY)
@@ -529,6 +571,40 @@ void pcache_io_space_freed(struct pcache *pc)
 	if (!list_empty(&pc->segs.waiting) && !pc->io.requeue)
 		queue_work(pc->wq, &pc->io.space_work);
 	spin_unlock(&pc->segs.lock);
+}
+
+/* What writes may have saved up at most. */
+#define CREDIT_MAX	(SZ_1M >> SECTOR_SHIFT)
+
+/**
+ * pcache_io_credit() - Write-back has put something away; who is paced may go on.
+ * @pc: cache
+ * @sectors: how many
+ *
+ * Context: any; nobody requeues writes and then destroys the cache before this returns.
+ */
+void pcache_io_credit(struct pcache *pc, u32 sectors)
+{
+	u32 pace = READ_ONCE(pc->wb.pace);
+
+	if (!pace)
+		return;
+	if (atomic64_read(&pc->io.credit) < CREDIT_MAX)
+		atomic64_add(DIV_ROUND_UP((u64)sectors * pace, 256), &pc->io.credit);
+	pcache_io_pace_changed(pc);
+}
+
+/**
+ * pcache_io_pace_changed() - Who is paced looks again.
+ * @pc: cache
+ *
+ * Context: as pcache_io_credit().
+ */
+void pcache_io_pace_changed(struct pcache *pc)
+{
+	smp_mb();	/* why_no_credit() has the other one */
+	if (READ_ONCE(pc->io.paced) && pcache_io_queued(pc))
+		queue_work(pc->wq, &pc->io.space_work);
 }
 
 /**
@@ -563,9 +639,8 @@ void pcache_io_give_up(struct pcache *pc, u64 wait, u32 held_segs)
  * @pc: cache
  * @status: what they end with; 0: they wait
  *
- * For a suspend that shall not wait for room. The space work is queued only
- * under segs->lock and without @status, so once it is cancelled here nobody but
- * this has the list.
+ * For a suspend that shall not wait for room. The space work takes nothing from the
+ * list with @status, so once it is cancelled here nobody but this has the list.
  *
  * Context: may sleep.
  */

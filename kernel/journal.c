@@ -46,6 +46,7 @@ static const u8 zeros[PCACHE_LAST_BYTES] __aligned(8);
 static void open_kset(struct pcache_journal *j, struct pcache_kset *ks, bool epoch)
 {
 	ks->nr_keys = 0;
+	ks->sectors = 0;
 	ks->epoch = epoch;
 	ks->seq = j->next_seq++;
 	j->marks += epoch;
@@ -96,21 +97,27 @@ bool pcache_journal_append(struct pcache *pc, const struct pcache_extent *keys, 
 		*spare = NULL;
 	}
 	first = j->open->nr_keys == 0;
-	for (i = 0; i < nr; i++)
+	for (i = 0; i < nr; i++) {
 		pcache_key_encode(pc, &keys[i], &j->open->keys[j->open->nr_keys++]);
+		j->open->sectors += keys[i].sectors;
+	}
 	spin_unlock(&j->lock);
 	if (first)	/* who waits for room needs it to be committed and written back */
 		queue_delayed_work(pc->log_wq, &j->commit_work,
-				   pcache_io_waiting(pc) ? 0 : COMMIT_DELAY);
+				   pcache_io_queued(pc) ? 0 : COMMIT_DELAY);
 	return true;
 }
 
 /* Publishes what is durable now. */
-static void publish(struct pcache_journal *j, const struct pcache_pos *last, u32 keys)
+static void publish(struct pcache *pc, const struct pcache_pos *last, u32 keys, u32 sectors)
 {
+	struct pcache_journal *j = &pc->journal;
+
 	spin_lock(&j->lock);
 	j->durable = j->head;
 	j->durable_keys += keys;
+	j->held_sectors += sectors;
+	pcache_writeback_set_pace(pc);
 	j->last = *last;
 	j->last_is_log_only = !keys;
 	pcache_age_note(&j->age, last->ord, j->dirty_tail.ord, get_jiffies_64());
@@ -147,7 +154,7 @@ static int turn_to_new_segment(struct pcache *pc)
 	j->head.seg = seg;
 	j->head.off = 0;
 	j->head.ord++;
-	publish(j, &last, 0);
+	publish(pc, &last, 0, 0);
 	trace_pcache_commit(pc, &last, 0);
 	return 0;
 }
@@ -184,7 +191,7 @@ static int commit_kset(struct pcache *pc, struct pcache_kset *ks)
 	j->next_number = pcache_number_after(j->next_number);
 	j->head.off += bytes;
 	j->head.ord++;
-	publish(j, &last, ks->nr_keys);
+	publish(pc, &last, ks->nr_keys, ks->sectors);
 	trace_pcache_commit(pc, &last, ks->nr_keys);
 	return 0;
 }
@@ -433,6 +440,7 @@ static bool log_last_key_again(struct pcache *pc)
 	e.clean = true;
 	pcache_key_encode(pc, &e, &ks->keys[0]);
 	ks->nr_keys = 1;
+	ks->sectors = e.sectors;
 	/* It may be the first of the attach. An epoch without dirty keys costs nothing. */
 	spin_lock(&j->lock);
 	ks->epoch = j->open->epoch;
@@ -563,6 +571,7 @@ void pcache_journal_places(struct pcache *pc, struct pcache_places *places)
 	places->last = j->last;
 	places->durable = j->durable;
 	places->keys = j->durable_keys;
+	places->held_sectors = j->held_sectors;
 	places->settled = pc->wb.settled;
 	spin_unlock(&j->lock);
 }

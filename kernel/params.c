@@ -171,6 +171,51 @@ static int print_writeback_delay(const struct pcache_options *o, char *buf, size
 	return o->writeback_delay_ms ? scnprintf(buf, bytes, "%u", o->writeback_delay_ms) : 0;
 }
 
+static bool parse_percent(const char *value, u32 *percent)
+{
+	return !kstrtouint(value, 10, percent) && *percent <= 100;
+}
+
+static bool parse_dirty_low(const char *value, struct pcache_options *o)
+{
+	return parse_percent(value, &o->dirty_low_percent);
+}
+
+static bool parse_dirty_high(const char *value, struct pcache_options *o)
+{
+	return parse_percent(value, &o->dirty_high_percent);
+}
+
+static int set_dirty_low(struct pcache *pc, const struct pcache_options *o)
+{
+	WRITE_ONCE(pc->dirty_low_percent, o->dirty_low_percent);
+	pcache_writeback_marks_changed(pc);
+	return 0;
+}
+
+static int set_dirty_high(struct pcache *pc, const struct pcache_options *o)
+{
+	WRITE_ONCE(pc->dirty_high_percent, o->dirty_high_percent);
+	pcache_writeback_marks_changed(pc);
+	return 0;
+}
+
+/* What goes without saying is not printed. */
+static int print_mark(u32 percent, u32 otherwise, char *buf, size_t bytes)
+{
+	return percent != otherwise ? scnprintf(buf, bytes, "%u", percent) : 0;
+}
+
+static int print_dirty_low(const struct pcache_options *o, char *buf, size_t bytes)
+{
+	return print_mark(o->dirty_low_percent, PCACHE_DIRTY_LOW_DEFAULT, buf, bytes);
+}
+
+static int print_dirty_high(const struct pcache_options *o, char *buf, size_t bytes)
+{
+	return print_mark(o->dirty_high_percent, PCACHE_DIRTY_HIGH_DEFAULT, buf, bytes);
+}
+
 static bool parse_format(const char *value, struct pcache_options *o)
 {
 	if (!strcmp(value, "auto"))
@@ -224,6 +269,10 @@ static const struct option options[] = {
 	  parse_eviction, set_eviction, print_eviction },
 	{ "writeback_delay_ms", PCACHE_OPT_WRITEBACK_DELAY, "0 to 3600000",
 	  parse_writeback_delay, set_writeback_delay, print_writeback_delay },
+	{ "dirty_low_percent", PCACHE_OPT_DIRTY_LOW, "0 to 100",
+	  parse_dirty_low, set_dirty_low, print_dirty_low },
+	{ "dirty_high_percent", PCACHE_OPT_DIRTY_HIGH, "0 to 100",
+	  parse_dirty_high, set_dirty_high, print_dirty_high },
 	{ "format", PCACHE_OPT_FORMAT, "auto, never or force",
 	  parse_format, NULL, print_format },
 	{ "backing_id", PCACHE_OPT_BACKING_ID, "1 to 63 printable characters without space and backslash",
@@ -267,6 +316,8 @@ static void default_options(struct pcache_options *o)
 	o->gc_percent = PCACHE_GC_PERCENT_DEFAULT;
 	o->ordered = true;
 	o->clock = true;
+	o->dirty_low_percent = PCACHE_DIRTY_LOW_DEFAULT;
+	o->dirty_high_percent = PCACHE_DIRTY_HIGH_DEFAULT;
 	o->format = PCACHE_FORMAT_AUTO;
 }
 
@@ -331,6 +382,8 @@ static void options_of(struct pcache *pc, const struct pcache_options *line, boo
 		o->cutoff_kb = READ_ONCE(pc->cutoff_sectors) >> (10 - SECTOR_SHIFT);
 		o->clock = READ_ONCE(pc->clock);
 		o->writeback_delay_ms = READ_ONCE(pc->writeback_delay_ms);
+		o->dirty_low_percent = READ_ONCE(pc->dirty_low_percent);
+		o->dirty_high_percent = READ_ONCE(pc->dirty_high_percent);
 	}
 }
 

@@ -67,6 +67,8 @@ enum pcache_format {
  * @cutoff_kb: longer streams of reads bypass the cache; 0: none does
  * @clock: what was used since its last turn gets a second one
  * @writeback_delay_ms: how old dirty data may become before write-back takes it
+ * @dirty_low_percent: with so much of the cache held by it, it is not waited for its age
+ * @dirty_high_percent: with more, writes go on as fast as write-back does
  * @format: what may be formatted
  * @backing_id: what the cache is bound to; NUL-padded
  */
@@ -79,6 +81,8 @@ struct pcache_options {
 	u32 cutoff_kb;
 	bool clock;
 	u32 writeback_delay_ms;
+	u32 dirty_low_percent;
+	u32 dirty_high_percent;
 	enum pcache_format format;
 	char backing_id[PCACHE_BACKING_ID_BYTES];
 };
@@ -91,6 +95,8 @@ enum pcache_option {
 	PCACHE_OPT_CUTOFF,
 	PCACHE_OPT_EVICTION,
 	PCACHE_OPT_WRITEBACK_DELAY,
+	PCACHE_OPT_DIRTY_LOW,
+	PCACHE_OPT_DIRTY_HIGH,
 	PCACHE_OPT_FORMAT,
 	PCACHE_OPT_BACKING_ID,
 };
@@ -99,6 +105,8 @@ enum pcache_option {
 #define PCACHE_GC_PERCENT_DEFAULT	70
 #define PCACHE_CUTOFF_KB_MAX		1048576
 #define PCACHE_WRITEBACK_DELAY_MAX_MS	3600000
+#define PCACHE_DIRTY_LOW_DEFAULT	50
+#define PCACHE_DIRTY_HIGH_DEFAULT	80
 
 enum pcache_state {
 	PCACHE_NEW,
@@ -469,6 +477,7 @@ void pcache_extent_count_error(struct pcache *pc, const struct pcache_extent *e,
  * @link: on the list of free or sealed ones
  * @seq: counts ksets from the attach on, in the order in which they are committed
  * @nr_keys: how many
+ * @sectors: that they name
  * @epoch: it is the first of an epoch
  * @head: as on the medium; the keys follow directly
  * @keys: as on the medium
@@ -477,6 +486,7 @@ struct pcache_kset {
 	struct list_head link;
 	u64 seq;
 	u32 nr_keys;
+	u32 sectors;
 	bool epoch;
 	struct pcache_media_kset head;
 	struct pcache_media_key keys[PCACHE_KSET_KEYS];
@@ -572,6 +582,7 @@ struct pcache_waiter {
  * @last: the last kset
  * @durable: behind it; nothing from here on is durable yet
  * @keys: committed since the attach
+ * @held_sectors: that keys from @dirty_tail on name
  * @settled: nothing that is dirty has been acknowledged
  */
 struct pcache_places {
@@ -580,6 +591,7 @@ struct pcache_places {
 	struct pcache_pos last;
 	struct pcache_pos durable;
 	u64 keys;
+	u64 held_sectors;
 	bool settled;
 };
 
@@ -599,6 +611,7 @@ struct pcache_places {
  * @last: the last durable kset
  * @durable: behind it
  * @durable_keys: how many have been committed since the attach
+ * @held_sectors: that durable keys from @dirty_tail on name: only write-back frees them
  * @age: of ksets from dirty_tail on
  * @last_is_log_only: @last is a LAST, or there is no kset at all
  * @head: where the next kset goes; the owner's
@@ -628,6 +641,7 @@ struct pcache_journal {
 	struct pcache_pos last;
 	struct pcache_pos durable;
 	u64 durable_keys;
+	u64 held_sectors;
 	struct pcache_age age;
 	bool last_is_log_only;
 	struct pcache_pos head;
@@ -810,6 +824,9 @@ struct pcache_request {
  * @waits: waits for room so far (under segs->lock)
  * @hopeless: up to this one nothing can make room (under segs->lock)
  * @no_room: a write has ended so, and none has found room since
+ * @credit: sectors that writes may take while they are paced; less than 0: too many were
+ * @paced: the first write that waits, waits for credit
+ * @reads: of the backing device, under way
  */
 struct pcache_io {
 	spinlock_t done_lock;
@@ -826,6 +843,9 @@ struct pcache_io {
 	u64 waits;
 	u64 hopeless;
 	bool no_room;
+	atomic64_t credit;
+	bool paced;
+	atomic_t reads;
 };
 
 int pcache_io_init(struct pcache *pc);
@@ -833,7 +853,10 @@ void pcache_io_exit(struct pcache *pc);
 void pcache_io_drain(struct pcache *pc);
 void pcache_io_requeue(struct pcache *pc, blk_status_t status);
 void pcache_io_space_freed(struct pcache *pc);
+bool pcache_io_queued(struct pcache *pc);
 bool pcache_io_waiting(struct pcache *pc);
+void pcache_io_credit(struct pcache *pc, u32 sectors);
+void pcache_io_pace_changed(struct pcache *pc);
 u64 pcache_io_waits(struct pcache *pc);
 u64 pcache_io_first_wait(struct pcache *pc);
 void pcache_io_give_up(struct pcache *pc, u64 wait, u32 held_segs);
@@ -967,6 +990,10 @@ struct pcache_range {
  * @lap_wait: the last lap was for waits up to this one
  * @runs: how often the work has run (likewise)
  * @flush_wanted: a fill has waited for discards to be durable
+ * @pace: for so many of 256 sectors that were written back a write may take 256ths of one.
+ *	  0: writes are not paced (set under journal.lock)
+ * @stalled: it makes no headway, so nobody is to wait for that
+ * @turn: it waits here while reads of the backing device are under way
  * @pause_ms: the last one after an error; 0: there was none since it worked
  * @stop: no further round
  */
@@ -1002,6 +1029,9 @@ struct pcache_writeback {
 	bool needs_room;
 	u64 lap_wait;
 	u64 runs;
+	u32 pace;
+	bool stalled;
+	wait_queue_head_t turn;
 	u32 pause_ms;
 	bool flush_wanted;
 	bool lapped;
@@ -1015,6 +1045,9 @@ void pcache_writeback_stop(struct pcache *pc);
 void pcache_writeback_wake(struct pcache *pc);
 void pcache_writeback_committed(struct pcache *pc);
 void pcache_writeback_hurry(struct pcache *pc);
+void pcache_writeback_set_pace(struct pcache *pc);
+void pcache_writeback_take_turn(struct pcache *pc);
+void pcache_writeback_marks_changed(struct pcache *pc);
 void pcache_writeback_settle(struct pcache *pc, bool through);
 bool pcache_writeback_settled(struct pcache *pc);
 bool pcache_writeback_in_order(struct pcache *pc);
@@ -1133,6 +1166,8 @@ struct pcache {
 	bool clock;
 	u32 cutoff_sectors;
 	u32 writeback_delay_ms;
+	u32 dirty_low_percent;
+	u32 dirty_high_percent;
 	u32 gc_percent;
 	enum pcache_state state;
 	struct pcache_damage damage;

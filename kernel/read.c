@@ -81,7 +81,7 @@ void pcache_read_void_fills(struct pcache_shard *sh, sector_t sector, u32 sector
 static bool may_fill(struct pcache *pc)
 {
 	return READ_ONCE(pc->state) == PCACHE_RW && READ_ONCE(pc->mode) != PCACHE_WRITEONLY &&
-	       !READ_ONCE(pc->io.no_fills) && !pcache_io_waiting(pc);
+	       !READ_ONCE(pc->io.no_fills) && !pcache_io_queued(pc);
 }
 
 /*
@@ -203,6 +203,9 @@ static void miss_endio(struct bio *bio)
 	struct pcache_io *io = &rq->pc->io;
 	unsigned long flags;
 
+	/* The cache is there as long as the request. */
+	if (atomic_dec_and_test(&io->reads))
+		pcache_writeback_take_turn(rq->pc);
 	if (!m->fill) {
 		blk_status_t status = bio->bi_status;
 
@@ -298,6 +301,7 @@ static void read_backing(struct pcache_request *rq, sector_t sector, u32 sectors
 			pcache_count(pc, PCACHE_STAT_BYPASSES, 1);
 		}
 		atomic_inc(&rq->pending);
+		atomic_inc(&pc->io.reads);
 		submit_bio_noacct(&m->bio);
 		bio_advance_iter(rq->bio, &iter, n << SECTOR_SHIFT);
 		sector += n;

@@ -171,6 +171,8 @@ static bool replay_key(struct pcache *pc, struct walk *w, const struct pcache_me
 	atomic_inc(&s->refs);
 	if (!w->met_dirty_tail)
 		e.clean = true;
+	else
+		pc->journal.held_sectors += e.sectors;
 	sh = pcache_index_shard(pc, e.sector);
 	pcache_tree_prepare(&sh->tree, 1, GFP_KERNEL);
 	spin_lock(&sh->lock);
@@ -332,6 +334,7 @@ static void walk_log(struct pcache *pc, struct walk *w)
 	w->first = true;
 	w->number = 0;
 	w->met_dirty_tail = false;
+	pc->journal.held_sectors = 0;
 	if (!enter_segment(pc, w, w->pos.seg))
 		return;
 	for (;;) {

@@ -211,7 +211,7 @@ int pcache_resize(struct pcache *pc)
 	pcache_info(pc, "resize: %u segments, were %u", pc->n_segs, before);
 	if (pc->n_segs > before) {
 		pcache_io_space_freed(pc);
-		pcache_writeback_wake(pc);
+		pcache_writeback_marks_changed(pc);
 		pcache_event(pc);
 	}
 	return 0;

@@ -25,6 +25,12 @@
  * dirty_tail. With "fast" what the index has newer by then, is left out. What is too
  * young has one delayed work, for the oldest of it; when all is clean there is none.
  *
+ * Pressure. Above the low mark of space that only write-back frees nothing waits for its
+ * age; above the high one writes go on as fast as write-back does: each completion gives
+ * credit, the less the fuller the cache. Where write-back makes no headway (stalled)
+ * nobody waits for it. While reads of the backing device are under way, few writes are
+ * in flight to it, unless somebody waits for those.
+ *
  * In write-through and write-around nothing is acknowledged while it is dirty. Once
  * what was acknowledged before is written back (settled), no order needs to be kept.
  *
@@ -46,6 +52,7 @@
  */
 #include <linux/highmem.h>
 #include <linux/jiffies.h>
+#include <linux/math64.h>
 #include <linux/slab.h>
 
 #include "pcache.h"
@@ -60,6 +67,11 @@
 /* In one bio, when bios have failed. */
 #define CAREFUL_SECTORS		8U
 #define PAGE_RESERVE		(2 * BIO_PAGES)
+/* Bios in flight while reads of the backing device are under way. */
+#define YIELDING_BIOS		4
+/* For 256 sectors, at the high mark, and with the cache full. */
+#define PACE_MAX		512
+#define PACE_MIN		32
 #define PAUSE_MIN_MS		200
 #define PAUSE_MAX_MS		30000
 /* With "fast" all that comes later can be written, and waits for the pause's end. */
@@ -90,6 +102,7 @@ struct wb_bio {
  * @unreadable: sectors that could not be read
  * @unwritten: sectors that the backing device did not take
  * @durable: ord; where the log, as far as it is its turn, ended when it began
+ * @space: sectors that its keys name, those of clean ones too
  * @left_out: something whose successor need not have been durable when it began
  * @tried: the backing device has failed one since dirty_tail
  * @settled: nothing in it that is dirty was acknowledged
@@ -110,6 +123,7 @@ struct round {
 	bool left_out;
 	u32 keys;
 	u32 key_sectors;
+	u64 space;
 	u32 written;
 	u32 unreadable;
 	u32 unwritten;
@@ -129,6 +143,7 @@ static int collect_keys(struct pcache *pc, const struct pcache_kset *ks, struct 
 {
 	struct pcache_delta ignored = { };
 	struct pcache_extent e;
+	u64 space = 0;
 	u32 i;
 
 	for (i = 0; i < ks->nr_keys; i++) {
@@ -136,7 +151,10 @@ static int collect_keys(struct pcache *pc, const struct pcache_kset *ks, struct 
 
 		if (verdict == PCACHE_KEY_BAD)
 			return -EUCLEAN;
-		if (verdict == PCACHE_KEY_STALE || e.clean)
+		if (verdict == PCACHE_KEY_STALE)
+			continue;
+		space += e.sectors;
+		if (e.clean)
 			continue;
 		if (!pcache_tree_prepare(&pc->wb.batch, 1, GFP_NOWAIT | __GFP_NOWARN))
 			return -ENOMEM;
@@ -144,6 +162,7 @@ static int collect_keys(struct pcache *pc, const struct pcache_kset *ks, struct 
 		rd->keys++;
 		rd->key_sectors += e.sectors;
 	}
+	rd->space += space;
 	return 0;
 }
 
@@ -215,8 +234,11 @@ static void wb_release(struct wb_bio *wb)
 
 static void put_in_flight(struct pcache_writeback *w)
 {
+	lockdep_assert_held(&w->lock);
 	if (atomic_dec_and_test(&w->in_flight))
 		complete(&w->idle);
+	else if (waitqueue_active(&w->turn))
+		wake_up(&w->turn);
 }
 
 /* With too many to note, the last note is widened: that calls more unwritten. */
@@ -239,15 +261,18 @@ static void wb_endio(struct bio *bio)
 	struct pcache_writeback *w = &wb->pc->wb;
 	unsigned long flags;
 
-	if (bio->bi_status) {
+	if (bio->bi_status)
 		trace_pcache_failure(wb->pc, "backing device failed a write", wb->sector,
 				     wb->sectors);
-		spin_lock_irqsave(&w->lock, flags);
+	else
+		pcache_io_credit(wb->pc, wb->sectors);
+	/* Under the lock, which wb_drain() takes last: then nobody is here any more. */
+	spin_lock_irqsave(&w->lock, flags);
+	if (bio->bi_status)
 		note_failed(w, wb->sector, wb->sector + wb->sectors);
-		spin_unlock_irqrestore(&w->lock, flags);
-	}
 	wb_release(wb);
 	put_in_flight(w);
+	spin_unlock_irqrestore(&w->lock, flags);
 }
 
 static struct wb_bio *wb_open(struct pcache *pc, sector_t sector)
@@ -290,8 +315,33 @@ static void wb_begin(struct pcache_writeback *w)
 /* Waits until nothing is in flight. */
 static void wb_drain(struct pcache_writeback *w)
 {
+	spin_lock_irq(&w->lock);
 	put_in_flight(w);
+	spin_unlock_irq(&w->lock);
 	wait_for_completion_io(&w->idle);
+	spin_lock_irq(&w->lock);
+	spin_unlock_irq(&w->lock);
+}
+
+/*
+ * Is it the turn of reads of the backing device? Some writes are in flight all the same,
+ * and where somebody waits for them, all.
+ */
+static bool reads_have_turn(struct pcache *pc)
+{
+	/* In the place of the submitter's own one counts the one that it has open. */
+	return atomic_read(&pc->wb.in_flight) >= YIELDING_BIOS && atomic_read(&pc->io.reads) &&
+	       !pcache_io_queued(pc) && list_empty_careful(&pc->wb.waiters);
+}
+
+static void wait_for_turn(struct pcache *pc, struct wb_bio **open, struct blk_plug *plug)
+{
+	if (!reads_have_turn(pc))
+		return;
+	wb_submit(open);
+	blk_finish_plug(plug);
+	wait_event(pc->wb.turn, !reads_have_turn(pc));
+	blk_start_plug(plug);
 }
 
 /* Takes the pages from @vcnt on, with @bytes, out of the bio again. */
@@ -404,6 +454,7 @@ static bool write_batch(struct pcache *pc, bool careful)
 	while (pcache_tree_first(&pc->wb.batch, at, &e)) {
 		int err;
 
+		wait_for_turn(pc, &open, &plug);
 		piece = pcache_extent_part(&e, max(at, e.sector), pcache_extent_end(&e));
 		piece.sectors = piece.sector < single_to ? min(piece.sectors, pc->block_sectors) :
 							   piece_sectors(&piece, careful);
@@ -720,6 +771,48 @@ static void fail_waiters(struct pcache *pc)
 		w->done(w, -EIO);
 }
 
+/* Sectors that data may take. */
+static u64 space_for_data(const struct pcache *pc)
+{
+	return (u64)(READ_ONCE(pc->n_segs) - pc->segs.reserved) * PCACHE_DATA_SECTORS;
+}
+
+/**
+ * pcache_writeback_set_pace() - Something has changed that the pace of writes depends on.
+ * @pc: cache; journal.lock is held
+ *
+ * Between the high mark and the end of space the pace goes down in proportion, from twice
+ * that of write-back to an eighth of it.
+ */
+void pcache_writeback_set_pace(struct pcache *pc)
+{
+	u64 all = space_for_data(pc), held = min(pc->journal.held_sectors, all);
+	u32 percent = READ_ONCE(pc->dirty_high_percent), pace = 0;
+
+	lockdep_assert_held(&pc->journal.lock);
+	if (held * 100 > all * percent && !pc->wb.stalled)
+		pace = max_t(u64, div64_u64((all - held) * 100 * PACE_MAX, all * (100 - percent)),
+			     PACE_MIN);
+	if (pace == pc->wb.pace)
+		return;
+	WRITE_ONCE(pc->wb.pace, pace);
+	if (!pace) {
+		atomic64_set(&pc->io.credit, 0);
+		pcache_io_pace_changed(pc);
+	}
+}
+
+/* Does write-back make no headway? */
+static void set_stalled(struct pcache *pc, bool stalled)
+{
+	if (pc->wb.stalled == stalled)
+		return;
+	spin_lock(&pc->journal.lock);
+	pc->wb.stalled = stalled;
+	pcache_writeback_set_pace(pc);
+	spin_unlock(&pc->journal.lock);
+}
+
 static void see_whether_settled(struct pcache *pc)
 {
 	lockdep_assert_held(&pc->journal.lock);
@@ -735,6 +828,8 @@ static void advance(struct pcache *pc, const struct round *rd)
 		pcache_tail_store(pc, &pc->journal.dirty_slots, &rd->to);
 	spin_lock(&pc->journal.lock);
 	pc->journal.dirty_tail = rd->to;
+	pc->journal.held_sectors -= min(pc->journal.held_sectors, rd->space);
+	pcache_writeback_set_pace(pc);
 	before = pc->wb.settled;
 	see_whether_settled(pc);
 	after = pc->wb.settled;
@@ -743,6 +838,9 @@ static void advance(struct pcache *pc, const struct round *rd)
 		pcache_info(pc, "nothing that was acknowledged is dirty any more");
 		pcache_event(pc);
 	}
+	/* What was written has had its credit. */
+	if (rd->space > rd->written)
+		pcache_io_credit(pc, min_t(u64, rd->space - rd->written, U32_MAX));
 	finish_waiters(pc, rd->to.ord);
 	pcache_reclaim_wake(pc);
 }
@@ -904,7 +1002,9 @@ static bool nothing_but_bad(struct pcache *pc, const struct round *rd,
 static bool all_is_due(struct pcache *pc, const struct pcache_places *at)
 {
 	return !READ_ONCE(pc->writeback_delay_ms) || pcache_waits_for_clean(pc) ||
-	       !list_empty_careful(&pc->wb.waiters) || pcache_io_waiting(pc) ||
+	       !list_empty_careful(&pc->wb.waiters) || pcache_io_queued(pc) ||
+	       at->held_sectors * 100 >=
+			space_for_data(pc) * READ_ONCE(pc->dirty_low_percent) ||
 	       (at->key_tail.ord == at->dirty_tail.ord && pcache_segs_few(pc));
 }
 
@@ -1057,6 +1157,7 @@ static void pause_after_error(struct pcache *pc, const struct round *rd)
 		pcache_event(pc);
 	}
 	w->pause_ms = clamp(w->pause_ms * 2, PAUSE_MIN_MS, pause_max);
+	set_stalled(pc, true);
 	if (rd->tried)
 		finish_hopeless(pc, rd->durable, w->runs, false);
 	if (!READ_ONCE(w->stop))
@@ -1065,6 +1166,7 @@ static void pause_after_error(struct pcache *pc, const struct round *rd)
 
 static void writing_works(struct pcache *pc)
 {
+	set_stalled(pc, false);
 	if (!pc->wb.pause_ms)
 		return;
 	pc->wb.pause_ms = 0;
@@ -1095,6 +1197,7 @@ static u64 waits_served(struct pcache *pc)
  */
 static void came_to_end(struct pcache *pc, const struct round *rd, u32 keep, u64 waits)
 {
+	set_stalled(pc, true);
 	spin_lock(&pc->journal.lock);
 	pc->wb.end_ord = rd->durable;
 	pc->wb.end_run = pc->wb.runs;
@@ -1198,6 +1301,8 @@ static void writeback_work(struct work_struct *work)
 	/* Reclaim may have come to dirty_tail just before the timer was armed. */
 	if (pc->wb.limited)
 		pcache_writeback_hurry(pc);
+	/* Who is paced sees whether to wait for another run. */
+	pcache_io_pace_changed(pc);
 }
 
 static void due_work(struct work_struct *work)
@@ -1217,6 +1322,33 @@ void pcache_writeback_wake(struct pcache *pc)
 {
 	if (!READ_ONCE(pc->wb.stop))
 		queue_delayed_work(pc->wb_wq, &pc->wb.work, 0);
+	pcache_writeback_take_turn(pc);
+}
+
+/**
+ * pcache_writeback_take_turn() - It need not wait for reads of the backing device.
+ * @pc: cache
+ *
+ * Context: any.
+ */
+void pcache_writeback_take_turn(struct pcache *pc)
+{
+	if (wq_has_sleeper(&pc->wb.turn))
+		wake_up(&pc->wb.turn);
+}
+
+/**
+ * pcache_writeback_marks_changed() - The marks, or what they are percents of, are new.
+ * @pc: cache, running
+ *
+ * Context: process context, no locks.
+ */
+void pcache_writeback_marks_changed(struct pcache *pc)
+{
+	spin_lock(&pc->journal.lock);
+	pcache_writeback_set_pace(pc);
+	spin_unlock(&pc->journal.lock);
+	pcache_writeback_wake(pc);
 }
 
 /**
@@ -1354,6 +1486,7 @@ void pcache_writeback_wait(struct pcache *pc, struct pcache_waiter *w)
 			queue_delayed_work(pc->wb_wq, &pc->wb.work, 0);
 	}
 	spin_unlock(&j->lock);
+	pcache_writeback_take_turn(pc);
 	if (stopped)
 		w->done(w, -EIO);
 }
@@ -1435,6 +1568,7 @@ int pcache_writeback_init(struct pcache *pc)
 	w->settle_at = U64_MAX;
 	spin_lock_init(&w->lock);
 	INIT_LIST_HEAD(&w->waiters);
+	init_waitqueue_head(&w->turn);
 	INIT_DELAYED_WORK(&w->work, writeback_work);
 	INIT_DELAYED_WORK(&w->due, due_work);
 	init_completion(&w->idle);
@@ -1474,7 +1608,8 @@ void pcache_writeback_start(struct pcache *pc)
 	/* An error of before, which was told of, is over when writing works, not before. */
 	pc->wb.pause_ms = min_t(u32, pc->wb.pause_ms, PAUSE_MIN_MS);
 	WRITE_ONCE(pc->wb.stop, false);
-	pcache_writeback_wake(pc);
+	/* Those of another table, it may be. */
+	pcache_writeback_marks_changed(pc);
 }
 
 /**

@@ -158,6 +158,8 @@ void sim_params_draw(struct sim_params *p, u64 seed)
 	DRAW(data_crc, 0, 0, 1);
 	DRAW(fast, 0, 0, 1);
 	DRAW(delay_ms, 0, 0, 0, 0, 1, 200, 5000, 60000);
+	DRAW(dirty_low, 50, 50, 50, 0, 10, 100);
+	DRAW(dirty_high, 80, 80, 80, 0, 5, 30, 100);
 	DRAW(gc_percent, 70, 70, 0, 30, 90);
 	DRAW(gc_kept, 0, 1);
 	DRAW(clock, 0, 1, 1, 1);
@@ -201,6 +203,8 @@ void sim_params_fit(struct sim_params *p)
 	p->submitters = clamp(p->submitters, 1U, 4U);
 	p->depth = clamp(p->depth, 1U, 4U);
 	p->delay_ms = min_t(u32, p->delay_ms, PCACHE_WRITEBACK_DELAY_MAX_MS);
+	p->dirty_low = min(p->dirty_low, 100U);
+	p->dirty_high = min(p->dirty_high, 100U);
 	p->rounds = max(p->rounds, 1U);
 	p->variants = max(p->variants, 1U);
 	/* Without CRCs nobody sees it; and it may keep a segment for ever, too. */

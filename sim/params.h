@@ -39,6 +39,8 @@
 	X(data_crc, 0, "data_crc true")					\
 	X(fast, 0, "writeback_order fast")				\
 	X(delay_ms, 0, "writeback_delay_ms")				\
+	X(dirty_low, 50, "dirty_low_percent")				\
+	X(dirty_high, 80, "dirty_high_percent")				\
 	X(gc_percent, 70, "gc_percent")					\
 	X(gc_kept, 0, "the table seldom names gc_percent, the medium keeps it")	\
 	X(clock, 0, "eviction clock; 0: fifo")				\

@@ -220,12 +220,37 @@ static void check_gc_percent(u32 percent)
 	end_gc_percent(percent);
 }
 
+/* Some do without what is the default. Gives how many words it took. */
+static u32 pressure_options(char *text, size_t bytes)
+{
+	const struct sim_params *p = params();
+	const struct {
+		const char *name;
+		u32 value, otherwise;
+	} option[] = {
+		{ "writeback_delay_ms", p->delay_ms, 0 },
+		{ "dirty_low_percent", p->dirty_low, 50 },
+		{ "dirty_high_percent", p->dirty_high, 80 },
+	};
+	u32 words = 0, n = 0;
+
+	text[0] = '\0';
+	for (u32 i = 0; i < ARRAY_SIZE(option); i++) {
+		if (option[i].value == option[i].otherwise)
+			continue;
+		n += snprintf(text + n, bytes - n, " %s %u", option[i].name, option[i].value);
+		words += 2;
+	}
+	return words;
+}
+
 static void table_line(char *line, size_t bytes, bool force, bool reload)
 {
 	const struct sim_params *p = params();
 	bool mode = has_modes() && below(4), fifo = reload ? below(2) : !p->clock;
 	bool cutoff = p->cutoff_kb && !(reload && below(2));
-	char gc[30] = "", evict[60] = "", delay[40] = "";
+	char gc[30] = "", evict[60] = "", pressure[100];
+	u32 words;
 
 	if (!run.s->gc_percent) {
 		snprintf(gc, sizeof(gc), " gc_percent %u", p->gc_percent);
@@ -238,12 +263,11 @@ static void table_line(char *line, size_t bytes, bool force, bool reload)
 	if (cutoff)
 		snprintf(evict, sizeof(evict), " sequential_cutoff_kb %u", p->cutoff_kb);
 	strcat(evict, fifo ? " eviction fifo" : "");
-	if (p->delay_ms)
-		snprintf(delay, sizeof(delay), " writeback_delay_ms %u", p->delay_ms);
+	words = pressure_options(pressure, sizeof(pressure));
 	snprintf(line, bytes, "0 %llu pcache pmem0 vda %u data_crc %s writeback_order %s%s%s%s%s%s%s",
 		 (unsigned long long)session_first_sector(p) + p->sectors,
-		 4 + 2 * (!!gc[0] + force + mode + fifo + cutoff + !!delay[0]),
-		 p->data_crc ? "true" : "false", p->fast ? "fast" : "ordered", gc, evict, delay,
+		 4 + words + 2 * (!!gc[0] + force + mode + fifo + cutoff),
+		 p->data_crc ? "true" : "false", p->fast ? "fast" : "ordered", gc, evict, pressure,
 		 mode ? " cache_mode " : "", mode ? mode_names[p->mode & 3] : "",
 		 force ? " format force" : "");
 }

@@ -69,6 +69,10 @@ static const struct {
 	{ "2 gc_percent 70%", "Option gc_percent: 70% is not allowed, expected 0 to 90" },
 	{ "2 gc_percent 4294967297",
 	  "Option gc_percent: 4294967297 is not allowed, expected 0 to 90" },
+	{ "2 dirty_low_percent 101",
+	  "Option dirty_low_percent: 101 is not allowed, expected 0 to 100" },
+	{ "2 dirty_high_percent x",
+	  "Option dirty_high_percent: x is not allowed, expected 0 to 100" },
 	{ "2 writeback_delay_ms 3600001",
 	  "Option writeback_delay_ms: 3600001 is not allowed, expected 0 to 3600000" },
 	{ "2 writeback_delay_ms -1",
@@ -312,6 +316,12 @@ static const struct {
 	{ "2 writeback_delay_ms 0",
 	  "cache_mode writeback data_crc false gc_percent 70 writeback_order ordered "
 	  "sequential_cutoff_kb 0 eviction clock" },
+	{ "4 dirty_low_percent 50 dirty_high_percent 80",
+	  "cache_mode writeback data_crc false gc_percent 70 writeback_order ordered "
+	  "sequential_cutoff_kb 0 eviction clock" },
+	{ "4 dirty_high_percent 0 dirty_low_percent 100",
+	  "cache_mode writeback data_crc false gc_percent 70 writeback_order ordered "
+	  "sequential_cutoff_kb 0 eviction clock dirty_low_percent 100 dirty_high_percent 0" },
 	{ "4 writeback_delay_ms 3600000 gc_percent 70",
 	  "cache_mode writeback data_crc false gc_percent 70 writeback_order ordered "
 	  "sequential_cutoff_kb 0 eviction clock writeback_delay_ms 3600000" },

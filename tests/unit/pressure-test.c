@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * When dirty data is written back, and what that does to those who write: the delay, and
- * what overrides it. Dropping what is clean.
+ * what overrides it; the marks of dirty space. Dropping what is clean.
  */
 #include "fixture.h"
 
@@ -27,6 +27,21 @@ static void close_cache(struct fixture *f)
 static u64 dirty(struct fixture *f)
 {
 	return status(f).dirty_sectors;
+}
+
+static bool log_is_clean(struct fixture *f)
+{
+	struct host_status st = status(f);
+
+	return !memcmp(st.dirty_tail, st.key_head, sizeof(st.key_head));
+}
+
+/* Until all is cached: the end of a segment cuts a fill short. */
+static void fill_cache(struct fixture *f)
+{
+	AWAIT((check_all(f), status(f).cached_sectors == SMALL_SECTORS));
+	flush(f);
+	AWAIT(dirty(f) || log_is_clean(f));
 }
 
 /*
@@ -233,23 +248,224 @@ static void test_errors(void)
 }
 
 /*
- * Drop
+ * Marks
  */
 
-static bool log_is_clean(struct fixture *f)
+/* So much of the cache is in use, in percent. */
+static u32 used(struct fixture *f)
 {
-	struct host_status st = status(f);
-
-	return !memcmp(st.dirty_tail, st.key_head, sizeof(st.key_head));
+	return status(f).segs_used * 100 / SEGS;
 }
 
-/* Until all is cached: the end of a segment cuts a fill short. */
-static void fill_cache(struct fixture *f)
+/* Above the low mark nothing waits for its age. */
+static void test_low_mark(void)
 {
-	AWAIT((check_all(f), status(f).cached_sectors == SMALL_SECTORS));
-	flush(f);
-	AWAIT(dirty(f) || log_is_clean(f));
+	struct fixture f;
+	u32 before = 0;
+
+	open_cache(&f, "4 " HOUR " dirty_low_percent 20");
+	while (!status(&f).writeback_sectors) {
+		before = used(&f);
+		random_writes(&f, 20, 20);
+		flush(&f);
+		usleep(2000);
+	}
+	CHECK(before >= 15 && before <= 35, "at %u percent", before);
+	CHECK_EQ(status(&f).space_waits, 0);
+	CHECK_EQ(message(&f, "flush"), 0);
+	random_writes(&f, 60, 20);
+	flush(&f);
+	usleep(50000);
+	CHECK(dirty(&f));
+	CHECK_EQ(message(&f, "dirty_low_percent 0"), 0);
+	AWAIT(!dirty(&f));
+	close_cache(&f);
 }
+
+static const struct writer eager = { .max_sectors = 20, .writes = 3000, .flush_every = 50 };
+
+/* They have come to a stop, or to an end. */
+static void await_standstill(struct fixture *f)
+{
+	u64 writes = 0;
+
+	for (u32 same = 0; same < 100; usleep(2000)) {
+		same = status(f).writes == writes ? same + 1 : 0;
+		writes = status(f).writes;
+	}
+}
+
+/*
+ * Above the high mark they wait for write-back, although there is room, and nothing that
+ * is clean leaves the cache for it. Without the mark they go on to the end of room.
+ */
+static void test_high_mark(void)
+{
+	struct host_status st;
+	struct writer w[2];
+	struct fixture f;
+
+	open_cache(&f, "4 dirty_high_percent 30 gc_percent 90");
+	fill_cache(&f);
+	port_bdev_hold(f.h.disk, true);
+	start_writers(&f, w, 2, &eager);
+	await_standstill(&f);
+	st = status(&f);
+	CHECK(used(&f) >= 35 && used(&f) <= 55, "%u percent", used(&f));
+	CHECK(st.space_waits > 0);
+	CHECK_EQ(st.reclaimed_segments, 0);
+	/* Reads go on. */
+	CHECK_EQ(try_read(&f, 0, 8), 0);
+	CHECK_EQ(message(&f, "dirty_high_percent 50"), 0);
+	await_standstill(&f);
+	CHECK(used(&f) >= 55 && used(&f) <= 75, "%u percent", used(&f));
+	CHECK_EQ(message(&f, "dirty_high_percent 100"), 0);
+	await_standstill(&f);
+	CHECK(used(&f) >= 80, "%u percent", used(&f));
+	CHECK(status(&f).writes < 6000);
+	port_bdev_hold(f.h.disk, false);
+	join_writers(w, 2);
+	AWAIT(!shim_scheduled());
+	close_cache(&f);
+}
+
+/* Who is paced gets through, in order, as far as write-back comes. */
+static void paced(const char *options)
+{
+	static const struct writer how = {
+		.max_sectors = 20, .writes = 600, .flush_every = 20, .fua_every = 7,
+	};
+	struct writer w[4];
+	struct fixture f;
+
+	host_section("%s", options);
+	open_cache(&f, options);
+	port_bdev_set_latency(f.h.disk, 200000);
+	start_writers(&f, w, 4, &how);
+	join_writers(w, 4);
+	CHECK(status(&f).space_waits > 0);
+	close_cache(&f);
+	CHECK_EQ(shim_scheduled(), 0);
+}
+
+static void test_paced(void)
+{
+	paced("2 dirty_high_percent 0");
+	paced("4 dirty_high_percent 1 data_crc true");
+	paced("6 dirty_high_percent 5 writeback_order fast " HOUR);
+}
+
+/* With a backing device that fails or is gone nobody waits for it, until the cache is full. */
+static void gone(bool from_begin)
+{
+	struct writer w[2];
+	struct fixture f;
+
+	host_section("from the begin: %d", from_begin);
+	open_cache(&f, "2 dirty_high_percent 10");
+	if (from_begin)
+		port_bdev_set_gone(f.h.disk, true);
+	else
+		port_bdev_hold(f.h.disk, true);
+	start_writers(&f, w, 2, &eager);
+	if (!from_begin) {
+		await_standstill(&f);
+		CHECK(used(&f) <= 30);
+		port_bdev_set_gone(f.h.disk, true);
+		port_bdev_hold(f.h.disk, false);
+	}
+	await_standstill(&f);
+	CHECK(used(&f) >= 80, "%u percent", used(&f));
+	port_bdev_set_gone(f.h.disk, false);
+	/* Not only after a pause. */
+	CHECK_EQ(message(&f, "flush"), 0);
+	join_writers(w, 2);
+	close_cache(&f);
+}
+
+static void test_gone(void)
+{
+	gone(true);
+	gone(false);
+}
+
+/* A noflush suspend does not wait for those who are paced. */
+static void test_noflush(void)
+{
+	struct writer w[2];
+	struct fixture f;
+
+	open_cache(&f, "2 dirty_high_percent 10");
+	port_bdev_set_latency(f.h.disk, 20000000);
+	start_writers(&f, w, 2, &eager);
+	for (u32 i = 0; i < 20; i++) {
+		CHECK(!dm_host_suspend(f.h.md, true));
+		CHECK(!dm_host_resume(f.h.md));
+		usleep(10000);
+	}
+	port_bdev_set_latency(f.h.disk, 0);
+	join_writers(w, 2);
+	close_cache(&f);
+}
+
+/* Writes and FLUSHes on their way to the backing device, and reads. */
+static u32 in_flight(struct fixture *f)
+{
+	struct port_bdev_stats st;
+
+	port_bdev_get_stats(f->h.disk, &st);
+	return st.in_flight;
+}
+
+static void read_something(void *arg)
+{
+	struct fixture *f = arg;
+	void *buf;
+
+	CHECK(!posix_memalign(&buf, PAGE_SIZE, PAGE_SIZE));
+	CHECK_EQ(dm_host_rw(dm_host_bdev(f->h.md), REQ_OP_READ, 2040, buf, 8), 0);
+	free(buf);
+}
+
+static void flush_message(void *arg)
+{
+	CHECK_EQ(message(arg, "flush"), 0);
+}
+
+/* While a read is under way few writes are, unless somebody waits for them. */
+static void test_reads_first(void)
+{
+	struct task_struct *read, *task;
+	struct fixture f;
+
+	open_cache(&f, "");
+	port_bdev_hold(f.h.disk, true);
+	read = shim_spawn("read", read_something, &f);
+	AWAIT(in_flight(&f) == 1);
+	for (u32 i = 0; i < 60; i++)
+		write_sectors(&f, i * 32, 8);
+	flush(&f);
+	AWAIT(in_flight(&f) >= 5);
+	usleep(50000);
+	CHECK_EQ(in_flight(&f), 5);
+	task = shim_spawn("flush", flush_message, &f);
+	AWAIT(in_flight(&f) == 61);
+	port_bdev_hold(f.h.disk, false);
+	shim_join(task);
+	shim_join(read);
+	/* Its end lets the rest go; and some go on before. */
+	port_bdev_set_latency(f.h.disk, 100000);
+	for (u32 i = 0; i < 60; i++) {
+		write_sectors(&f, i * 32, 8);
+		read_something(&f);
+	}
+	AWAIT(!dirty(&f));
+	close_cache(&f);
+}
+
+/*
+ * Drop
+ */
 
 static void test_drop_clean(void)
 {
@@ -383,6 +599,12 @@ static const struct test_case cases[] = {
 	{ "reclaim_wants", test_reclaim_wants },
 	{ "clean_at_once", test_clean_at_once },
 	{ "errors", test_errors },
+	{ "low_mark", test_low_mark },
+	{ "high_mark", test_high_mark },
+	{ "paced", test_paced },
+	{ "gone", test_gone },
+	{ "noflush", test_noflush },
+	{ "reads_first", test_reads_first },
 	{ "drop_clean", test_drop_clean },
 	{ "drop_behind_dirty", test_drop_behind_dirty },
 	{ "drop_around", test_drop_around },
