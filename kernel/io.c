@@ -203,11 +203,20 @@ static void cleaned(struct pcache_waiter *w, int err)
 	end_request(container_of(w, struct pcache_request, waiter), err);
 }
 
+/**
+ * pcache_io_waits_for_clean() - Is a write done only when it is clean?
+ * @pc: cache
+ */
+bool pcache_io_waits_for_clean(struct pcache *pc)
+{
+	return READ_ONCE(pc->cleaner) || pcache_mode_is_through(READ_ONCE(pc->mode));
+}
+
 static void committed(struct pcache_waiter *w, int err)
 {
 	struct pcache_request *rq = container_of(w, struct pcache_request, waiter);
 
-	if (err || !pcache_waits_for_clean(rq->pc) || !bio_sectors(rq->bio)) {
+	if (err || !pcache_io_waits_for_clean(rq->pc) || !bio_sectors(rq->bio)) {
 		end_request(rq, err);
 		return;
 	}
@@ -224,7 +233,7 @@ static void write_indexed(struct pcache_request *rq)
 	struct pcache *pc = rq->pc;
 
 	pcache_count(pc, PCACHE_STAT_WRITES, 1);
-	if (!(rq->bio->bi_opf & REQ_FUA) && !pcache_waits_for_clean(pc)) {
+	if (!(rq->bio->bi_opf & REQ_FUA) && !pcache_io_waits_for_clean(pc)) {
 		end_request(rq, 0);
 		return;
 	}
@@ -281,7 +290,7 @@ static bool has_credit(const struct pcache_request *rq)
 	struct pcache *pc = rq->pc;
 
 	return !READ_ONCE(pc->wb.pace) || atomic64_read(&pc->io.credit) > 0 || rq->direct ||
-	       pcache_waits_for_clean(pc);
+	       pcache_io_waits_for_clean(pc);
 }
 
 /* Puts one chunk of a write into the cache. */
@@ -401,7 +410,8 @@ static void wait_for_room(struct pcache_request *rq, int why)
 	spin_lock(&pc->segs.lock);
 	requeue = pc->io.requeue;
 	rq->wait = ++pc->io.waits;
-	if (rq->direct || list_empty(&pc->segs.waiting))
+	/* With -EAGAIN the work finds out what it waits for. */
+	if (why != -EAGAIN && (rq->direct || list_empty(&pc->segs.waiting)))
 		WRITE_ONCE(pc->io.paced, why == -EDQUOT);
 	/* Others wait for one that has failed to go around the cache. */
 	if (!requeue && rq->direct)

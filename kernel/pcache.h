@@ -853,6 +853,7 @@ void pcache_io_exit(struct pcache *pc);
 void pcache_io_drain(struct pcache *pc);
 void pcache_io_requeue(struct pcache *pc, blk_status_t status);
 void pcache_io_space_freed(struct pcache *pc);
+bool pcache_io_waits_for_clean(struct pcache *pc);
 bool pcache_io_queued(struct pcache *pc);
 bool pcache_io_waiting(struct pcache *pc);
 void pcache_io_credit(struct pcache *pc, u32 sectors);
@@ -1226,12 +1227,6 @@ int pcache_print_stats(struct pcache *pc, char *result, unsigned int maxlen);
 static inline bool pcache_mode_is_through(enum pcache_mode mode)
 {
 	return mode == PCACHE_WRITETHROUGH || mode == PCACHE_WRITEAROUND;
-}
-
-/* Is a write of now done only when it is clean? */
-static inline bool pcache_waits_for_clean(const struct pcache *pc)
-{
-	return READ_ONCE(pc->cleaner) || pcache_mode_is_through(READ_ONCE(pc->mode));
 }
 
 static inline void pcache_count(struct pcache *pc, enum pcache_stat stat, s64 n)

@@ -1001,7 +1001,7 @@ static bool nothing_but_bad(struct pcache *pc, const struct round *rd,
  */
 static bool all_is_due(struct pcache *pc, const struct pcache_places *at)
 {
-	return !READ_ONCE(pc->writeback_delay_ms) || pcache_waits_for_clean(pc) ||
+	return !READ_ONCE(pc->writeback_delay_ms) || pcache_io_waits_for_clean(pc) ||
 	       !list_empty_careful(&pc->wb.waiters) || pcache_io_queued(pc) ||
 	       at->held_sectors * 100 >=
 			space_for_data(pc) * READ_ONCE(pc->dirty_low_percent) ||
@@ -1027,7 +1027,7 @@ static u64 due_end(struct pcache *pc, const struct pcache_places *at)
  */
 static bool may_leave_out(struct pcache *pc)
 {
-	return READ_ONCE(pc->writeback_delay_ms) && !pc->ordered && !pcache_waits_for_clean(pc) &&
+	return READ_ONCE(pc->writeback_delay_ms) && !pc->ordered && !pcache_io_waits_for_clean(pc) &&
 	       list_empty_careful(&pc->wb.waiters);
 }
 
@@ -1301,8 +1301,6 @@ static void writeback_work(struct work_struct *work)
 	/* Reclaim may have come to dirty_tail just before the timer was armed. */
 	if (pc->wb.limited)
 		pcache_writeback_hurry(pc);
-	/* Who is paced sees whether to wait for another run. */
-	pcache_io_pace_changed(pc);
 }
 
 static void due_work(struct work_struct *work)
