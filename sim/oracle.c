@@ -730,6 +730,11 @@ void oracle_all_on_disk(void)
 	o.on_disk = o.now;
 }
 
+void oracle_on_disk(u64 begin)
+{
+	o.on_disk = max(o.on_disk, begin);
+}
+
 /* The oldest write that a sector of the disk may be of; NULL: of none. */
 static const struct entry *oldest_of(u64 sector, u32 content, const char **why)
 {

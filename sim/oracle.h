@@ -61,6 +61,8 @@ void oracle_settle(const void *buf, const bool *known);
 
 /* What is durable by now, the backing device has: it must not be lost with the cache. */
 void oracle_all_on_disk(void);
+/* The same for what was durable at that oracle_now(). */
+void oracle_on_disk(u64 begin);
 
 /**
  * oracle_disk() - Is the backing device alone some disk that lost power?

@@ -1011,7 +1011,7 @@ static void check_stalls(u64 from_ns, u64 to_ns)
 /* Returns whether it did what it says. */
 static bool send(const char *text)
 {
-	u64 failed = disk_model_failed();
+	u64 failed = disk_model_failed(), begin = oracle_now();
 	char result[2048];
 	int r = dm_host_message(run.md, text, result, sizeof(result));
 
@@ -1021,6 +1021,8 @@ static bool send(const char *text)
 	if (r < 0 && !media_errors() && !(r == -ENOMEM && params()->alloc_fail) &&
 	    !disk_errors(failed))
 		sim_fail("message %s: %d", text, r);
+	if (r == 0 && !strcmp(text, "flush") && !media_errors() && !params()->rot)
+		oracle_on_disk(begin);
 	if (r == 0) {
 		run.cleaned |= run.cleaner && !strcmp(text, "flush");
 		run.cleaner |= !strcmp(text, "cleaner");
@@ -1531,6 +1533,8 @@ static void check_quiet(void)
 		sim_fail("%u timers or works are scheduled when all is quiet", shim_scheduled());
 	check_medium(pmem_model_view(), CHECKER_RUNNING, "when all is quiet");
 	check_status(&(const bool){ false });
+	if (medium.dirty && !p->rot)
+		sim_fail("when all is quiet, %u sectors are dirty", medium.dirty);
 	error = run.s->only_look ? NULL : oracle_disk_is_newest(as_logged);
 	if (error)
 		sim_fail("when all is quiet, by the log: %s", error);
