@@ -368,11 +368,12 @@ static bool last_has_to_go(struct pcache *pc, u64 drop)
 }
 
 /*
- * A run of the work is over. Who is not told by now waits for the head's owner, who wakes
- * this again, or for what has come to be passed only just now. If it is neither, the last
- * kset stays, since nothing can be put behind it.
+ * A run of the work is over, which has tried to get to @tried. Who is not told by now waits
+ * for the head's owner, who wakes this again, or for what has come to be passed only just
+ * now. If it is neither, the last kset stays, since nothing can be put behind it; but who
+ * came while the run ended has the next one.
  */
-static void finish_drops(struct pcache *pc)
+static void finish_drops(struct pcache *pc, u64 tried)
 {
 	struct pcache_places at;
 
@@ -385,7 +386,7 @@ static void finish_drops(struct pcache *pc)
 	if (at.key_tail.ord < pass_limit(&at))
 		pcache_reclaim_wake(pc);
 	else
-		tell_droppers(pc, U64_MAX, 0);
+		tell_droppers(pc, tried, 0);
 }
 
 /* Waits until key_tail is where dirty_tail is now; gives that. */
@@ -460,19 +461,22 @@ int pcache_reclaim_drop(struct pcache *pc)
 static void reclaim_work(struct work_struct *work)
 {
 	struct pcache *pc = container_of(work, struct pcache, reclaim.work);
+	u64 drop = 0;
 
 	WRITE_ONCE(pc->reclaim.rooms_awaited, false);
 	pc->reclaim.head_awaited = false;
 	while (!READ_ONCE(pc->reclaim.stop) && READ_ONCE(pc->state) == PCACHE_RW) {
-		u64 drop = drop_end(pc), limit = reclaim_wanted(pc) ? U64_MAX : drop;
+		u64 limit;
 
+		drop = drop_end(pc);
+		limit = reclaim_wanted(pc) ? U64_MAX : drop;
 		if (!pass(pc, limit) && !(limit && last_has_to_go(pc, drop) && stuck_at_last(pc) &&
 					  pcache_journal_move_on(pc)))
 			break;
 		tell_droppers(pc, pc->journal.key_tail.ord, 0);
 		cond_resched();
 	}
-	finish_drops(pc);
+	finish_drops(pc, drop);
 	if (reclaim_wanted(pc))
 		pcache_writeback_hurry(pc);
 	if ((pcache_io_waiting(pc) || READ_ONCE(pc->wb.needs_room)) &&
