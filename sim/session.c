@@ -1142,7 +1142,7 @@ static void change_mode(void)
 /* Options of which each may be another one than before. */
 static void line_for_reload(char *line, size_t bytes)
 {
-	char options[200], *words, *rest;
+	char options[300], *words, *rest;
 	unsigned long n;
 
 	table_line(line, bytes, false, true);
