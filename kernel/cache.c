@@ -86,6 +86,35 @@ void pcache_set_state(struct pcache *pc, enum pcache_state state, const char *wh
 	}
 }
 
+/**
+ * pcache_wear_out() - Errors of the cache device have piled up.
+ * @pc: cache
+ *
+ * Nothing new is left to it: reads fill nothing, nothing has a second turn, a write is done
+ * when the backing device has it, and goes around the cache once what is dirty is clean.
+ *
+ * Context: process context, no locks.
+ */
+void pcache_wear_out(struct pcache *pc)
+{
+	bool known;
+
+	if (READ_ONCE(pc->state) != PCACHE_RW)
+		return;
+	spin_lock(&pc->segs.lock);
+	known = pc->worn;
+	WRITE_ONCE(pc->worn, true);
+	spin_unlock(&pc->segs.lock);
+	if (known)
+		return;
+	trace_pcache_failure(pc, "the cache device is worn", 0, 0);
+	pcache_err(pc, "data of %u of %u segments could not be read: nothing new is left to the cache device, writes go to the backing device",
+		   READ_ONCE(pc->segs.nr_bad), READ_ONCE(pc->n_segs));
+	pcache_event(pc);
+	pcache_writeback_wake(pc);
+	pcache_io_pace_changed(pc);
+}
+
 /*
  * From the first write on that sees the mode, none is acknowledged before it is clean.
  * What was acknowledged earlier is in the index, so behind pcache_journal_sync() the
@@ -380,7 +409,7 @@ void pcache_silence(struct pcache *pc)
 bool pcache_may_go(struct pcache *pc, bool suspended)
 {
 	return !pcache_stat(pc, PCACHE_STAT_DIRTY_SECTORS) &&
-	       (suspended || (pcache_mode_is_through(READ_ONCE(pc->mode)) &&
+	       (suspended || (pcache_mode_is_through(pcache_mode_now(pc)) &&
 			      pcache_writeback_settled(pc)));
 }
 
@@ -434,7 +463,7 @@ int pcache_resume(struct pcache *pc)
 	if (pc->state != PCACHE_FAIL)
 		pcache_set_state(pc, PCACHE_RW, NULL);
 	pcache_reclaim_stale_prefix(pc);
-	pcache_writeback_settle(pc, pcache_mode_is_through(pc->mode));
+	pcache_writeback_settle(pc, pcache_mode_is_through(pcache_mode_now(pc)));
 	pcache_writeback_start(pc);
 	pcache_reclaim_start(pc);
 	pc->running = true;

@@ -76,7 +76,7 @@ int pcache_direct_try(struct pcache_request *rq)
 	struct pcache_shard *sh = pcache_index_shard(pc, sector);
 	int r = 0;
 
-	if (rq->direct || READ_ONCE(pc->mode) != PCACHE_WRITEAROUND ||
+	if (rq->direct || pcache_mode_now(pc) != PCACHE_WRITEAROUND ||
 	    bio_op(rq->bio) != REQ_OP_WRITE ||
 	    rq->iter.bi_size != rq->bio->bi_iter.bi_size || !pcache_writeback_settled(pc))
 		return 0;

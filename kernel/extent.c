@@ -181,4 +181,6 @@ void pcache_extent_count_error(struct pcache *pc, const struct pcache_extent *e,
 			 (unsigned long long)pcache_extent_end(e) - 1, e->seg, e->off);
 	if (!e->clean)
 		pcache_event(pc);
+	if (pcache_seg_note_bad(pc, e->seg))
+		pcache_wear_out(pc);
 }

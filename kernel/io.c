@@ -209,7 +209,7 @@ static void cleaned(struct pcache_waiter *w, int err)
  */
 bool pcache_io_waits_for_clean(struct pcache *pc)
 {
-	return READ_ONCE(pc->cleaner) || pcache_mode_is_through(READ_ONCE(pc->mode));
+	return READ_ONCE(pc->cleaner) || pcache_mode_is_through(pcache_mode_now(pc));
 }
 
 static void committed(struct pcache_waiter *w, int err)
@@ -221,7 +221,7 @@ static void committed(struct pcache_waiter *w, int err)
 		return;
 	}
 	w->done = cleaned;
-	w->give_up = pcache_mode_is_through(READ_ONCE(rq->pc->mode));
+	w->give_up = pcache_mode_is_through(pcache_mode_now(rq->pc));
 	w->end = rq->sector;
 	w->sector = w->end - bio_sectors(rq->bio);
 	pcache_writeback_wait(rq->pc, w);
@@ -473,7 +473,7 @@ static void submit_write(struct pcache_request *rq)
 	rq->iter = rq->bio->bi_iter;
 	rq->sector = rq->iter.bi_sector;
 	rq->waiter.from = 0;
-	if (pcache_mode_is_through(READ_ONCE(pc->mode))) {
+	if (pcache_mode_is_through(pcache_mode_now(pc))) {
 		pcache_journal_places(pc, &at);
 		rq->waiter.from = at.durable.ord;
 	}

@@ -72,7 +72,7 @@ static int print_cache_mode(const struct pcache_options *o, char *buf, size_t by
 /* What holds: a mode that needs a clean cache is not there while it is cleaned. */
 static const char *mode_now(struct pcache *pc, bool settled)
 {
-	enum pcache_mode mode = READ_ONCE(pc->mode);
+	enum pcache_mode mode = pcache_mode_now(pc);
 
 	if (pcache_mode_is_through(mode) && !settled && READ_ONCE(pc->state) == PCACHE_RW)
 		mode = PCACHE_WRITEBACK;
@@ -485,8 +485,9 @@ int pcache_print_status(struct pcache *pc, char *result, unsigned int maxlen)
 	for (i = 0; i < PCACHE_STATS; i++)
 		sz += scnprintf(result + sz, maxlen - sz, " %llu",
 				(unsigned long long)pcache_stat(pc, i));
-	sz += scnprintf(result + sz, maxlen - sz, " %s",
-			READ_ONCE(pc->io.no_room) ? "no_room" : "-");
+	sz += scnprintf(result + sz, maxlen - sz, " %s %s",
+			READ_ONCE(pc->io.no_room) ? "no_room" : "-",
+			READ_ONCE(pc->worn) ? "worn" : "-");
 	return sz;
 }
 

@@ -356,6 +356,7 @@ enum pcache_seg_use {
  * @media: where it is, mapped
  * @passed: refs of keys that key_tail passes in this pass of reclaim
  * @turned: sectors of it that were copied for a second turn; the reclaim work's
+ * @bad: some of it could not be read (under pcache_segs.lock)
  * @use: what it holds (under pcache_segs.lock)
  * @link: on the list of free or dead segments
  * @gen: its generation; constant while it has refs
@@ -367,6 +368,7 @@ struct pcache_segment {
 	void *media;
 	u32 passed;
 	u32 turned;
+	bool bad;
 	enum pcache_seg_use use;
 	struct list_head link;
 	u64 gen;
@@ -401,6 +403,7 @@ struct pcache_head {
  * @free: can be given out
  * @dead: without refs; become free when their generation is raised
  * @nr_free: how many are free
+ * @nr_bad: how many have data that could not be read, since the attach
  * @reserved: free segments that only the log may take
  * @heads: data heads
  * @nr_heads: how many
@@ -412,6 +415,7 @@ struct pcache_segs {
 	struct list_head free;
 	struct list_head dead;
 	u32 nr_free;
+	u32 nr_bad;
 	u32 reserved;
 	struct pcache_head *heads;
 	u32 nr_heads;
@@ -432,10 +436,15 @@ struct pcache_room {
 	u32 sectors;
 };
 
+/* With so many bad segments, or one in eight of a small cache, the device is worn. */
+#define PCACHE_WORN_SEGS	16
+#define PCACHE_WORN_SEGS_MIN	4
+
 struct pcache_segment *pcache_seg(const struct pcache *pc, u32 seg);
 u32 pcache_segs_all(const struct pcache *pc);
 bool pcache_seg_read_info(void *media, struct pcache_slots *slots,
 			  struct pcache_media_seg_info *info);
+bool pcache_seg_note_bad(struct pcache *pc, u32 seg);
 int pcache_segs_load(struct pcache *pc, const char **error);
 int pcache_segs_make(struct pcache *pc, u32 from, u32 to, void *media);
 int pcache_segs_read(struct pcache *pc, u32 from, u32 to);
@@ -1145,6 +1154,7 @@ struct pcache_config {
  * @flush_on_suspend: clean at suspend
  * @clock: what was used since its last turn gets a second one
  * @cutoff_sectors: longer streams of reads bypass the cache; 0: none does
+ * @worn: errors of the cache device have piled up; stays so (set under segs.lock)
  * @state: who may change it: pcache_set_state() only
  * @n_segs: how many cache segments
  * @admin: messages, resume and suspend; cache_info and extension block
@@ -1170,6 +1180,7 @@ struct pcache {
 	u32 dirty_low_percent;
 	u32 dirty_high_percent;
 	u32 gc_percent;
+	bool worn;
 	enum pcache_state state;
 	struct pcache_damage damage;
 	struct pcache_options options;
@@ -1206,6 +1217,7 @@ int pcache_resume(struct pcache *pc);
 void pcache_suspend(struct pcache *pc);
 void pcache_destroy(struct pcache *pc);
 void pcache_set_state(struct pcache *pc, enum pcache_state state, const char *why);
+void pcache_wear_out(struct pcache *pc);
 int pcache_set_mode(struct pcache *pc, enum pcache_mode mode);
 void pcache_event(struct pcache *pc);
 const char *pcache_state_name(enum pcache_state state);
@@ -1227,6 +1239,12 @@ int pcache_print_stats(struct pcache *pc, char *result, unsigned int maxlen);
 static inline bool pcache_mode_is_through(enum pcache_mode mode)
 {
 	return mode == PCACHE_WRITETHROUGH || mode == PCACHE_WRITEAROUND;
+}
+
+/* The mode that holds: with a worn cache device nothing new is to be left to it. */
+static inline enum pcache_mode pcache_mode_now(const struct pcache *pc)
+{
+	return READ_ONCE(pc->worn) ? PCACHE_WRITEAROUND : READ_ONCE(pc->mode);
 }
 
 static inline void pcache_count(struct pcache *pc, enum pcache_stat stat, s64 n)

@@ -80,7 +80,8 @@ void pcache_read_void_fills(struct pcache_shard *sh, sector_t sector, u32 sector
 
 static bool may_fill(struct pcache *pc)
 {
-	return READ_ONCE(pc->state) == PCACHE_RW && READ_ONCE(pc->mode) != PCACHE_WRITEONLY &&
+	return READ_ONCE(pc->state) == PCACHE_RW && !READ_ONCE(pc->worn) &&
+	       READ_ONCE(pc->mode) != PCACHE_WRITEONLY &&
 	       !READ_ONCE(pc->io.no_fills) && !pcache_io_queued(pc);
 }
 

@@ -570,6 +570,31 @@ bool pcache_segs_for_bad_data(struct pcache *pc)
 }
 
 /**
+ * pcache_seg_note_bad() - Some of a segment could not be read.
+ * @pc: cache
+ * @seg: logical id
+ *
+ * Each segment counts once, however often it is asked for.
+ *
+ * Context: process context; takes segs->lock. Return: is this one too many?
+ */
+bool pcache_seg_note_bad(struct pcache *pc, u32 seg)
+{
+	u32 max = clamp(READ_ONCE(pc->n_segs) / 8, PCACHE_WORN_SEGS_MIN, PCACHE_WORN_SEGS);
+	struct pcache_segment *s = pcache_seg(pc, seg);
+	bool worn = false;
+
+	spin_lock(&pc->segs.lock);
+	if (!s->bad) {
+		s->bad = true;
+		WRITE_ONCE(pc->segs.nr_bad, pc->segs.nr_bad + 1);
+		worn = pc->segs.nr_bad >= max;
+	}
+	spin_unlock(&pc->segs.lock);
+	return worn;
+}
+
+/**
  * pcache_segs_used() - How many segments are in use.
  * @pc: cache
  */

@@ -177,6 +177,8 @@ int pcache_print_stats(struct pcache *pc, char *result, unsigned int maxlen)
 			(unsigned long long)dirty << SECTOR_SHIFT, (unsigned long long)seconds);
 	for (i = 0; i < PCACHE_OUTCOMES; i++)
 		sz += print_latency(pc, i, result + sz, maxlen - sz);
+	sz += scnprintf(result + sz, maxlen - sz, "bad_segments %u\n",
+			READ_ONCE(pc->segs.nr_bad));
 	return sz;
 }
 

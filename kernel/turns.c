@@ -29,7 +29,7 @@
 /* Not where nobody may log yet or any more either: there the work does not run. */
 static bool may_copy(struct pcache *pc)
 {
-	return READ_ONCE(pc->clock) && READ_ONCE(pc->state) == PCACHE_RW &&
+	return READ_ONCE(pc->clock) && READ_ONCE(pc->state) == PCACHE_RW && !READ_ONCE(pc->worn) &&
 	       !READ_ONCE(pc->reclaim.stop) && !READ_ONCE(pc->reclaim.drops) &&
 	       !pcache_io_waiting(pc) && !READ_ONCE(pc->wb.needs_room);
 }

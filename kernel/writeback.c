@@ -1208,6 +1208,22 @@ static void came_to_end(struct pcache *pc, const struct round *rd, u32 keep, u64
 		pcache_reclaim_wake(pc);
 }
 
+/*
+ * The cache device has come to be worn: from the first write on that sees this, none is
+ * acknowledged while it is dirty, and what was is in the index by now.
+ */
+static void settle_worn(struct pcache *pc)
+{
+	struct pcache_journal *j = &pc->journal;
+	bool begun;
+
+	spin_lock(&j->lock);
+	begun = pc->wb.settle_at != U64_MAX;
+	spin_unlock(&j->lock);
+	if (!begun && !pcache_journal_sync(pc))
+		pcache_writeback_settle(pc, true);
+}
+
 static void run_rounds(struct pcache *pc)
 {
 	struct round rd = { .from = pc->journal.dirty_tail };
@@ -1219,6 +1235,8 @@ static void run_rounds(struct pcache *pc)
 	spin_lock(&pc->journal.lock);
 	pc->wb.runs++;
 	spin_unlock(&pc->journal.lock);
+	if (READ_ONCE(pc->worn))
+		settle_worn(pc);
 	waits = waits_served(pc);
 	WRITE_ONCE(pc->wb.needs_room, false);
 	if (READ_ONCE(pc->wb.flush_wanted)) {
@@ -1396,13 +1414,15 @@ void pcache_writeback_committed(struct pcache *pc)
  * pcache_writeback_settle() - From now on, is what is dirty not acknowledged?
  * @pc: cache
  * @through: it is not; what was so far is in the log up to what is durable now
+ *
+ * With a worn cache device it is not, whatever the mode.
  */
 void pcache_writeback_settle(struct pcache *pc, bool through)
 {
 	spin_lock(&pc->journal.lock);
-	if (!through)
+	if (!through && !READ_ONCE(pc->worn))
 		pc->wb.settle_at = U64_MAX;
-	else if (pc->wb.settle_at == U64_MAX)
+	else if (through && pc->wb.settle_at == U64_MAX)
 		pc->wb.settle_at = pc->journal.durable.ord;
 	see_whether_settled(pc);
 	spin_unlock(&pc->journal.lock);

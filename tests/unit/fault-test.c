@@ -408,6 +408,96 @@ static void test_bad_clean_data(void)
 	bad_clean_data("2 data_crc true", false);
 }
 
+/* In how many segments data could not be read by now, as find_bad() has it. */
+struct bad_segs {
+	bool bad[SMALL_SEGS];
+	u32 nr;
+};
+
+/* Makes what a sector has unreadable, and has it read. */
+static void find_bad(struct fixture *f, struct bad_segs *segs, u32 sector, int err)
+{
+	u32 seg = (place_of(f, sector, f->newest[sector]) - seg_off(0)) / PCACHE_SEG_BYTES;
+
+	spoil(f, sector, true);
+	CHECK_EQ(try_read(f, sector, 1), err);
+	segs->nr += !segs->bad[seg];
+	segs->bad[seg] = true;
+}
+
+/* Writes, and reads, are served without anything new in the cache. */
+static void check_worn(struct fixture *f)
+{
+	struct host_status before, st;
+
+	AWAIT(!strcmp(status(f).cache_mode, "writearound"));
+	CHECK_TEXT(status(f).wear, "worn");
+	CHECK_TEXT(status(f).state, "rw");
+	before = status(f);
+	CHECK_EQ(before.dirty_sectors, 0);
+	/* Where nothing was forgotten, a stretch further on. */
+	write_sectors(f, PCACHE_STRETCH_SECTORS + 500, 40);
+	check_range(f, PCACHE_STRETCH_SECTORS + 400, 300);
+	st = status(f);
+	CHECK_EQ(st.cached_sectors, before.cached_sectors);
+	CHECK_EQ(st.fills, before.fills);
+	check_disk(f);
+	/* Where the log covers something it has to be told. */
+	write_sectors(f, 300, 8);
+	CHECK_EQ(status(f).dirty_sectors, 0);
+	check_disk(f);
+	before = status(f);
+	check_range(f, 300, 8);
+	CHECK_EQ(status(f).read_hits, before.read_hits + 1);
+}
+
+static void worn(const char *options)
+{
+	struct bad_segs segs = { };
+	struct fixture f;
+
+	host_section("%s", options);
+	fixture_open(&f, SMALL_SEGS, 2 * PCACHE_STRETCH_SECTORS);
+	port_pmem_heal_by_store(f.h.pmem, true);
+	attach(&f, options);
+	for (u32 at = 0; at < 424; at += 8)
+		write_sectors(&f, at, 8);
+	CHECK_EQ(message(&f, "flush"), 0);
+	write_sectors(&f, 640, 8);
+	for (u32 at = 0; segs.nr < 4; at += 8) {
+		CHECK_TEXT(status(&f).wear, "-");
+		CHECK(at < 424);
+		find_bad(&f, &segs, at, 0);
+		CHECK_EQ(try_read(&f, at, 8), 0);
+	}
+	CHECK(host_logged("data of 4 of 16 segments could not be read"));
+	check_worn(&f);
+	CHECK_EQ(message(&f, "cache_mode writeback"), 0);
+	check_worn(&f);
+	CHECK(!dm_host_suspend(f.h.md, false));
+	CHECK(!dm_host_resume(f.h.md));
+	check_worn(&f);
+	random_writes(&f, 200, 30);
+	check_all(&f);
+	check_disk(&f);
+	detach(&f);
+	attach(&f, "");
+	CHECK_TEXT(status(&f).wear, "-");
+	CHECK_TEXT(status(&f).cache_mode, "writeback");
+	check_all(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
+/* Errors of the cache device pile up: nothing new is left to it, before it fails. */
+static void test_worn(void)
+{
+	for_each_variant(v)
+		worn(*v);
+	worn("2 writeback_delay_ms 3600000");
+	worn("2 cache_mode writeonly");
+}
+
 #define BAD	700
 
 /* Of sectors around BAD, what is bad and what is not. */
@@ -2249,6 +2339,7 @@ static const struct test_case cases[] = {
 	{ "one_bad_sector", test_one_bad_sector },
 	{ "void_fills", test_void_fills },
 	{ "bad_clean_data", test_bad_clean_data },
+	{ "worn", test_worn },
 	{ "bad_dirty_data", test_bad_dirty_data },
 	{ "much_bad_dirty_data", test_much_bad_dirty_data },
 	{ "no_room", test_no_room },
