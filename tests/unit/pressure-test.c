@@ -459,6 +459,27 @@ static void paced(const char *options)
 	CHECK_EQ(shim_scheduled(), 0);
 }
 
+/* Whoever writes as fast as can be never comes to the end of room: the pace is felt before. */
+static void test_smooth(void)
+{
+	static const struct writer how = { .max_sectors = 20, .writes = 2000 };
+	struct writer w[3];
+	struct fixture f;
+	u32 most = 0;
+
+	open_cache(&f, "4 dirty_high_percent 40 gc_percent 0");
+	port_bdev_set_latency(f.h.disk, 1000000);
+	start_writers(&f, w, ARRAY_SIZE(w), &how);
+	while (status(&f).writes < 5500) {
+		most = max(most, used(&f));
+		usleep(1000);
+	}
+	join_writers(w, ARRAY_SIZE(w));
+	CHECK(status(&f).space_waits > 0);
+	CHECK(most >= 40 && most < 95, "%u percent", most);
+	close_cache(&f);
+}
+
 static void test_paced(void)
 {
 	paced("2 dirty_high_percent 0");
@@ -704,6 +725,7 @@ static const struct test_case cases[] = {
 	{ "high_mark", test_high_mark },
 	{ "credit", test_credit },
 	{ "paced", test_paced },
+	{ "smooth", test_smooth },
 	{ "gone", test_gone },
 	{ "noflush", test_noflush },
 	{ "reads_first", test_reads_first },
