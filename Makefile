@@ -25,6 +25,7 @@ help:
 	@echo '  make sim           the simulator: power cuts, faults and races from seeds (SECONDS=n, SEED=s)'
 	@echo '  make exhaustive    the simulator: every short sequence, every power cut'
 	@echo '  make misses        eviction: what policies and the engine miss of traces (TRACE=file)'
+	@echo '  make latency       how long writes take while the cache fills, and when it is full'
 	@echo '  make mutants       planted mistakes, each of which the simulator has to find'
 	@echo '  make sweep         every byte of metadata damaged'
 	@echo '  make fuzz          fuzzers of media, tables and scripts (SECONDS=n)'
@@ -69,6 +70,7 @@ deps-build deps-vm deps-debug: deps-%:
 
 include shim/shim.mk
 include tests/unit/unit.mk
+include tests/load/load.mk
 include tests/vm/vm.mk
 include sim/sim.mk
 include tests/fuzz/fuzz.mk
