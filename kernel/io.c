@@ -546,7 +546,8 @@ static void space_work(struct work_struct *work)
 
 	while ((rq = first_waiting(pc))) {
 		r = write_chunks(rq, true);
-		if (READ_ONCE(pc->io.paced) != (r == -EDQUOT))
+		/* Of the next one nothing is known yet when this one goes. */
+		if (has_to_wait(r) && READ_ONCE(pc->io.paced) != (r == -EDQUOT))
 			WRITE_ONCE(pc->io.paced, r == -EDQUOT);
 		if (r == -ENOSPC)
 			r = why_no_room(pc, rq);
