@@ -459,6 +459,30 @@ static void paced(const char *options)
 	CHECK_EQ(shim_scheduled(), 0);
 }
 
+/* Who waits for write-back alone, needs no room that something clean has. */
+static void test_paced_keeps_clean(void)
+{
+	static const struct writer how = { .max_sectors = 20, .writes = 100 };
+	struct writer w[2];
+	struct fixture f;
+
+	open_cache(&f, "4 dirty_high_percent 5 gc_percent 90");
+	fill_cache(&f);
+	port_bdev_set_latency(f.h.disk, 3000000);
+	for (u32 i = 0; i < 4; i++) {
+		u64 before = status(&f).space_waits;
+
+		port_bdev_hold(f.h.disk, true);
+		start_writers(&f, w, ARRAY_SIZE(w), &how);
+		AWAIT(status(&f).space_waits > before);
+		port_bdev_hold(f.h.disk, false);
+		join_writers(w, ARRAY_SIZE(w));
+	}
+	CHECK(used(&f) < 85, "%u percent", used(&f));
+	CHECK_EQ(status(&f).reclaimed_segments, 0);
+	close_cache(&f);
+}
+
 /* Whoever writes as fast as can be never comes to the end of room: the pace is felt before. */
 static void test_smooth(void)
 {
@@ -725,6 +749,7 @@ static const struct test_case cases[] = {
 	{ "high_mark", test_high_mark },
 	{ "credit", test_credit },
 	{ "paced", test_paced },
+	{ "paced_keeps_clean", test_paced_keeps_clean },
 	{ "smooth", test_smooth },
 	{ "gone", test_gone },
 	{ "noflush", test_noflush },
