@@ -91,6 +91,7 @@ static struct {
 	u64 next_look;		/* points, for late requests */
 	bool cleaner_asked;	/* a write may wait for what cannot be read */
 	bool cache_failed;	/* state "fail" */
+	bool worn;		/* the cache device is */
 	u64 unexplained;	/* points, when a write ended with an error; 0: none has */
 	bool first_could_go;	/* when the engine said that nothing can make room */
 	bool cut_at_ack;	/* the power goes soon after the next acknowledged FLUSH */
@@ -162,7 +163,7 @@ static bool is_mode(const char *name)
 {
 	for (u32 i = 0; i < ARRAY_SIZE(mode_names); i++)
 		if (!strcmp(name, mode_names[i]))
-			return has_modes() || i == 0;
+			return has_modes() || i == 0 || (run.worn && i == 2);
 	return false;
 }
 
@@ -447,7 +448,7 @@ static int resume_attached(void)
 
 	run.attacher = current;
 	run.cleaner_asked = false;
-	run.cache_failed = false;
+	run.cache_failed = run.worn = false;
 	run.unexplained = 0;
 	run.others = false;
 	r = dm_host_resume(run.md);
@@ -662,7 +663,8 @@ static void check_write_error(const struct op *op, int error)
 		return;
 	if (!media_errors())
 		sim_fail("a %s ended with %d", op_name(op), error);
-	if (run.cache_failed || run.cleaner_asked || has_modes() || params()->rot ||
+	/* A write that waits until it is clean may come to a place that is bad. */
+	if (run.cache_failed || run.worn || run.cleaner_asked || has_modes() || params()->rot ||
 	    params()->mainline)
 		return;
 	if (!run.unexplained &&
@@ -1611,6 +1613,7 @@ static void log_line(void *data, int level, const char *text)
 		fprintf(stderr, "[%8llu] %s", (unsigned long long)sim_points(), text);
 	if (strstr(text, ": failed: "))
 		run.cache_failed = true;
+	run.worn |= !!strstr(text, ": nothing new is left to the cache device");
 	if (strstr(text, ": no room for writes, and nothing"))
 		run.first_could_go = first_kset_could_go();
 	if (level == 0 && !run.error[0])
