@@ -910,10 +910,17 @@ static bool tree_overlaps(struct pcache_tree *t, sector_t sector, sector_t end)
 	return pcache_tree_first(t, sector, &e) && e.sector < end;
 }
 
+/* What was acknowledged, and is not on the backing device, stands further on by now. */
+static void settle_later(struct pcache *pc)
+{
+	lockdep_assert_held(&pc->journal.lock);
+	if (!pc->wb.settled && pc->wb.settle_at != U64_MAX)
+		pc->wb.settle_at = pc->journal.durable.ord;
+}
+
 /*
  * Who waits for what was logged again goes on waiting, for the new keys, or has failed.
- * Also for what is superseded: it may be on the backing device in no version. What was
- * not written and had been acknowledged stands further on now.
+ * Also for what is superseded: it may be on the backing device in no version.
  */
 static void waiters_move_on(struct pcache *pc, const struct round *rd)
 {
@@ -921,8 +928,8 @@ static void waiters_move_on(struct pcache *pc, const struct round *rd)
 	struct pcache_waiter *w;
 
 	spin_lock(&j->lock);
-	if (rd->unwritten && !pc->wb.settled && pc->wb.settle_at != U64_MAX)
-		pc->wb.settle_at = j->durable.ord;
+	if (rd->unwritten)
+		settle_later(pc);
 	list_for_each_entry(w, &pc->wb.waiters, link) {
 		if (w->from >= rd->durable)
 			continue;
@@ -1060,7 +1067,9 @@ static void leave_out_superseded(struct pcache *pc, struct round *rd)
 
 /*
  * What supersedes what was left out is in the index, so it is durable when this is done.
- * Whoever has begun to wait meanwhile waits for that as well.
+ * Whoever has begun to wait meanwhile waits for that as well. So does a mode that has begun to
+ * need all that was acknowledged on the backing device: the successor may be a write of that
+ * mode, which fails.
  */
 static int sync_successors(struct pcache *pc)
 {
@@ -1071,6 +1080,7 @@ static int sync_successors(struct pcache *pc)
 	spin_lock(&j->lock);
 	list_for_each_entry(w, &pc->wb.waiters, link)
 		w->target = j->durable.ord;
+	settle_later(pc);
 	spin_unlock(&j->lock);
 	return r;
 }

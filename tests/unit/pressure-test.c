@@ -9,6 +9,29 @@
 /* Long enough that nobody waits for it. */
 #define HOUR	"writeback_delay_ms 3600000"
 
+/*
+ * A look at a round's batch from its begin on can be met: the first one of a round is for
+ * what has been discarded, the second one for what is superseded, the third one writes.
+ */
+static struct {
+	u32 left;
+	void (*met)(struct pcache *pc, void *arg);
+	void *arg;
+} looks;
+
+bool __real_pcache_tree_first(struct pcache_tree *t, sector_t sector, struct pcache_extent *e);
+bool __wrap_pcache_tree_first(struct pcache_tree *t, sector_t sector, struct pcache_extent *e);
+
+bool __wrap_pcache_tree_first(struct pcache_tree *t, sector_t sector, struct pcache_extent *e)
+{
+	uintptr_t wb = (uintptr_t)t - offsetof(struct pcache_writeback, batch);
+
+	if (!sector && READ_ONCE(looks.left) &&
+	    (uintptr_t)t->pool == wb + offsetof(struct pcache_writeback, leaves) && !--looks.left)
+		looks.met((void *)(wb - offsetof(struct pcache, wb)), looks.arg);
+	return __real_pcache_tree_first(t, sector, e);
+}
+
 static void open_cache(struct fixture *f, const char *options)
 {
 	fixture_open(f, SEGS, SMALL_SECTORS);
@@ -207,6 +230,74 @@ static void test_awaited(void)
 		shim_join(h[i].task);
 	}
 	write_sectors(&f, 16, 8);
+	close_cache(&f);
+}
+
+struct mode_change {
+	struct fixture *f;
+	struct pcache *pc;
+	struct task_struct *change;
+	struct task_struct *write;
+};
+
+static void change_mode(void *arg)
+{
+	struct mode_change *m = arg;
+
+	mutex_lock(&m->pc->admin);
+	CHECK_EQ(pcache_set_mode(m->pc, PCACHE_WRITETHROUGH), 0);
+	mutex_unlock(&m->pc->admin);
+}
+
+static void write_in_vain(void *arg)
+{
+	struct mode_change *m = arg;
+
+	CHECK_EQ(try_write(m->f, 100, 8, 0), -EIO);
+}
+
+/* Behind the end of what was acknowledged while it was dirty comes a write that is not. */
+static void meet_mode_change(struct pcache *pc, void *arg)
+{
+	struct mode_change *m = arg;
+	u64 writes = pcache_stat(pc, PCACHE_STAT_WRITES);
+
+	m->pc = pc;
+	m->change = shim_spawn("mode", change_mode, m);
+	AWAIT(READ_ONCE(pc->wb.settle_at) != U64_MAX);
+	m->write = shim_spawn("write", write_in_vain, m);
+	AWAIT(pcache_stat(pc, PCACHE_STAT_WRITES) > writes);
+}
+
+/*
+ * With what was acknowledged left out for a write in write-through that fails, the backing
+ * device has neither, and is not complete.
+ */
+static void test_left_out_for_through(void)
+{
+	struct mode_change m = { };
+	struct fixture f;
+
+	open_cache(&f, "4 writeback_order fast " HOUR);
+	m.f = &f;
+	write_sectors(&f, 0, 8);
+	write_sectors(&f, 100, 8);
+	flush(&f);
+	port_bdev_fault(f.h.disk, PORT_FAULT_WRITE, 100, 8, PORT_FAULT_ALWAYS, BLK_STS_IOERR);
+	looks.met = meet_mode_change;
+	looks.arg = &m;
+	WRITE_ONCE(looks.left, 2);
+	usleep(20000);
+	CHECK_EQ(message(&f, "writeback_delay_ms 10"), 0);
+	AWAIT(m.write);
+	shim_join(m.write);
+	CHECK_EQ(dirty(&f), 8);
+	CHECK_EQ(version_of(f.disk + (100 << SECTOR_SHIFT), 100), 0);
+	CHECK_TEXT(status(&f).cache_mode, "writeback");
+	port_bdev_clear_faults(f.h.disk);
+	shim_join(m.change);
+	CHECK_TEXT(status(&f).cache_mode, "writethrough");
+	write_sectors(&f, 100, 8);
 	close_cache(&f);
 }
 
@@ -741,6 +832,7 @@ static const struct test_case cases[] = {
 	{ "absorbed_in_epoch", test_absorbed_in_epoch },
 	{ "cold_among_hot", test_cold_among_hot },
 	{ "awaited", test_awaited },
+	{ "left_out_for_through", test_left_out_for_through },
 	{ "space_needed", test_space_needed },
 	{ "reclaim_wants", test_reclaim_wants },
 	{ "clean_at_once", test_clean_at_once },
