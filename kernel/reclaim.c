@@ -415,20 +415,39 @@ static int drop_to_dirty_tail(struct pcache *pc, u64 *ord)
 	return -EINTR;
 }
 
-/* After the first wait no second turn is under way, and none begins. */
-static int drop_clean(struct pcache *pc)
+/* Waits until key_tail is where dirty_tail is, again as long as that moves towards @end. */
+static int drop_up_to(struct pcache *pc, u64 ord, u64 end)
 {
-	struct pcache_places at;
-	u64 ord, before = U64_MAX;
-	int r = drop_to_dirty_tail(pc, &ord) ?: pcache_journal_sync(pc);
+	u64 before = U64_MAX;
+	int r = 0;
 
-	pcache_journal_places(pc, &at);
 	/* Write-back passes what is clean as well, maybe just now. */
-	while (!r && ord < at.durable.ord && ord != before) {
+	while (!r && ord < end && ord != before) {
 		before = ord;
 		r = drop_to_dirty_tail(pc, &ord);
 	}
-	return r ?: ord < at.durable.ord ? pcache_index_forget_clean(pc) : 0;
+	return r;
+}
+
+/*
+ * After the first wait no second turn is under way, and none begins. What stays in the log,
+ * behind dirty data or in a last kset that nothing can be put behind, is forgotten.
+ */
+static int drop_clean(struct pcache *pc)
+{
+	struct pcache_places at;
+	u64 ord, end;
+	int r = drop_to_dirty_tail(pc, &ord) ?: pcache_journal_sync(pc);
+
+	if (r)
+		return r;
+	pcache_journal_places(pc, &at);
+	end = at.durable.ord;
+	r = drop_up_to(pc, ord, end);
+	if (r)
+		return r;
+	pcache_journal_places(pc, &at);
+	return at.key_tail.ord < end ? pcache_index_forget_clean(pc) : 0;
 }
 
 static void count_drop(struct pcache *pc, int n)

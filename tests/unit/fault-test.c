@@ -1916,6 +1916,29 @@ static void test_reclaim_comes_to_rest(void)
 	drop_bare(&f, pc);
 }
 
+/* Where nothing can be put behind the last kset, what that names is forgotten all the same. */
+static void test_drop_last_kset(void)
+{
+	u32 taken[SMALL_SEGS], nr;
+	struct fixture f;
+	struct pcache *pc = make_bare(&f, SMALL_SEGS, SMALL_SECTORS);
+
+	CHECK(!pcache_resume(pc));
+	write_bare(&f, pc, 100, 8);
+	CHECK_EQ(pcache_writeback_flush(pc, false), 0);
+	AWAIT(shim_scheduled() == 0);
+	pcache_reclaim_stop(pc);
+	nr = take_segments(pc, taken, 0);
+	pcache_reclaim_start(pc);
+	CHECK_EQ(pcache_stat(pc, PCACHE_STAT_CACHED_SECTORS), 8);
+	CHECK_EQ(pcache_reclaim_drop(pc), 0);
+	CHECK_EQ(pcache_stat(pc, PCACHE_STAT_CACHED_SECTORS), 0);
+	put_segments(pc, taken, nr);
+	check_disk(&f);
+	pcache_suspend(pc);
+	drop_bare(&f, pc);
+}
+
 /* Reclaim wants the head while another has it: it is told when that one lets go. */
 static void test_head_is_wanted(void)
 {
@@ -2373,6 +2396,7 @@ static const struct test_case cases[] = {
 	{ "epoch_before_end", test_epoch_before_end },
 	{ "bad_data_leaves_reserve", test_bad_data_leaves_reserve },
 	{ "reclaim_comes_to_rest", test_reclaim_comes_to_rest },
+	{ "drop_last_kset", test_drop_last_kset },
 	{ "head_is_wanted", test_head_is_wanted },
 	{ "reservation_awaited", test_reservation_awaited },
 	{ "woken_too_late", test_woken_too_late },
