@@ -1307,15 +1307,18 @@ static void wait_for_age(struct pcache *pc)
 	u64 span = msecs_to_jiffies(READ_ONCE(pc->writeback_delay_ms)), left = 0;
 	struct pcache_journal *j = &pc->journal;
 	struct pcache_writeback *w = &pc->wb;
+	bool runs;
 
 	spin_lock(&j->lock);
-	if (!w->limited || w->stop || READ_ONCE(pc->state) != PCACHE_RW) {
-		cancel_delayed_work(&w->due);
-		if (j->durable.ord != w->seen_ord && !w->stop)
-			queue_delayed_work(pc->wb_wq, &w->work, 0);
-	} else {
+	/* Else there is no further round, and what the last one has not seen stays so. */
+	runs = !w->stop && READ_ONCE(pc->state) == PCACHE_RW;
+	if (runs && w->limited) {
 		pcache_age_young(&j->age, span, get_jiffies_64(), &left);
 		mod_delayed_work(pc->wb_wq, &w->due, left);
+	} else {
+		cancel_delayed_work(&w->due);
+		if (runs && j->durable.ord != w->seen_ord)
+			queue_delayed_work(pc->wb_wq, &w->work, 0);
 	}
 	spin_unlock(&j->lock);
 }

@@ -233,6 +233,36 @@ static void test_awaited(void)
 	close_cache(&f);
 }
 
+static void write_durably(void *arg)
+{
+	CHECK_EQ(try_write(arg, 100, 8, REQ_FUA), 0);
+}
+
+static void meet_failure(struct pcache *pc, void *arg)
+{
+	shim_join(shim_spawn("write", write_durably, arg));
+	pcache_set_state(pc, PCACHE_FAIL, "the test wants it");
+}
+
+/* What was committed while a round ran that was the last one: nobody looks at it again. */
+static void test_committed_before_failure(void)
+{
+	struct fixture f;
+
+	open_cache(&f, "2 " HOUR);
+	write_sectors(&f, 0, 8);
+	flush(&f);
+	looks.met = meet_failure;
+	looks.arg = &f;
+	WRITE_ONCE(looks.left, 1);
+	CHECK_EQ(message(&f, "writeback_delay_ms 0"), 0);
+	AWAIT(!strcmp(status(&f).state, "fail"));
+	AWAIT(!shim_scheduled());
+	check_all(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
 struct mode_change {
 	struct fixture *f;
 	struct pcache *pc;
@@ -832,6 +862,7 @@ static const struct test_case cases[] = {
 	{ "absorbed_in_epoch", test_absorbed_in_epoch },
 	{ "cold_among_hot", test_cold_among_hot },
 	{ "awaited", test_awaited },
+	{ "committed_before_failure", test_committed_before_failure },
 	{ "left_out_for_through", test_left_out_for_through },
 	{ "space_needed", test_space_needed },
 	{ "reclaim_wants", test_reclaim_wants },
