@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Write-back's bios: the batch goes to the backing device, and that is flushed.
+ *
+ * Many are in flight; few while reads of the backing device are under way, unless somebody
+ * waits for those. Data is copied from the cache into pages of a reserve of our own, and
+ * what is gathered is submitted before pages are waited for.
+ *
+ * Where callers wait for what is written (settled), a batch that had an error is written
+ * once more in small pieces, so that nothing fails because of its neighbours in a bio.
+ */
+#include "trace.h"
+#include "writeback.h"
+
+#define BIO_PAGES		64U
+#define BIO_SECTORS		(BIO_PAGES << (PAGE_SHIFT - SECTOR_SHIFT))
+#define PAGE_RESERVE		(2 * BIO_PAGES)
+/* In one bio, when bios have failed. */
+#define CAREFUL_SECTORS		8U
+/* Bios in flight while reads of the backing device are under way. */
+#define YIELDING_BIOS		4
+
+/**
+ * struct wb_bio - data on its way
+ * @pc: cache
+ * @sector: first sector
+ * @sectors: how many
+ * @bio: it
+ */
+struct wb_bio {
+	struct pcache *pc;
+	sector_t sector;
+	u32 sectors;
+	struct bio bio;
+};
+
+static struct wb_bio *wb_bio_of(struct bio *bio)
+{
+	return container_of(bio, struct wb_bio, bio);
+}
+
+static void wb_release(struct wb_bio *wb)
+{
+	u32 i;
+
+	for (i = 0; i < wb->bio.bi_vcnt; i++)
+		mempool_free(wb->bio.bi_io_vec[i].bv_page, &wb->pc->wb.pages);
+	bio_put(&wb->bio);
+}
+
+static void put_in_flight(struct pcache_writeback *w)
+{
+	lockdep_assert_held(&w->lock);
+	if (atomic_dec_and_test(&w->in_flight))
+		complete(&w->idle);
+	else if (waitqueue_active(&w->turn))
+		wake_up(&w->turn);
+}
+
+/* With too many to note, the last note is widened: that calls more unwritten. */
+static void note_failed(struct pcache_writeback *w, sector_t sector, sector_t end)
+{
+	struct pcache_range *r = &w->failed[min_t(u32, w->nr_failed, ARRAY_SIZE(w->failed) - 1)];
+
+	if (w->nr_failed++ < ARRAY_SIZE(w->failed)) {
+		r->sector = sector;
+		r->end = end;
+	} else {
+		r->sector = min(r->sector, sector);
+		r->end = max(r->end, end);
+	}
+}
+
+static void wb_endio(struct bio *bio)
+{
+	struct wb_bio *wb = wb_bio_of(bio);
+	struct pcache_writeback *w = &wb->pc->wb;
+	unsigned long flags;
+
+	if (bio->bi_status)
+		trace_pcache_failure(wb->pc, "backing device failed a write", wb->sector,
+				     wb->sectors);
+	else
+		pcache_io_credit(wb->pc, wb->sectors);
+	/* Under the lock, which wb_drain() takes last: then nobody is here any more. */
+	spin_lock_irqsave(&w->lock, flags);
+	if (bio->bi_status)
+		note_failed(w, wb->sector, wb->sector + wb->sectors);
+	wb_release(wb);
+	put_in_flight(w);
+	spin_unlock_irqrestore(&w->lock, flags);
+}
+
+static struct wb_bio *wb_open(struct pcache *pc, sector_t sector)
+{
+	struct bio *bio = bio_alloc_bioset(pc->backing, BIO_PAGES,
+					   REQ_OP_WRITE | REQ_BACKGROUND, GFP_NOIO, &pc->wb.bios);
+	struct wb_bio *wb = wb_bio_of(bio);
+
+	wb->pc = pc;
+	wb->sector = sector;
+	wb->sectors = 0;
+	bio->bi_iter.bi_sector = sector;
+	bio->bi_end_io = wb_endio;
+	return wb;
+}
+
+/* Submits what has been gathered, if anything. */
+static void wb_submit(struct wb_bio **open)
+{
+	struct wb_bio *wb = *open;
+
+	*open = NULL;
+	if (!wb)
+		return;
+	if (!wb->sectors) {
+		wb_release(wb);
+		return;
+	}
+	atomic_inc(&wb->pc->wb.in_flight);
+	submit_bio_noacct(&wb->bio);
+}
+
+/* Begins to count what is in flight. */
+static void wb_begin(struct pcache_writeback *w)
+{
+	reinit_completion(&w->idle);
+	atomic_set(&w->in_flight, 1);
+}
+
+/* Waits until nothing is in flight. */
+static void wb_drain(struct pcache_writeback *w)
+{
+	spin_lock_irq(&w->lock);
+	put_in_flight(w);
+	spin_unlock_irq(&w->lock);
+	wait_for_completion_io(&w->idle);
+	spin_lock_irq(&w->lock);
+	spin_unlock_irq(&w->lock);
+}
+
+/**
+ * pcache_writeback_take_turn() - It need not wait for reads of the backing device.
+ * @pc: cache
+ *
+ * Context: any.
+ */
+void pcache_writeback_take_turn(struct pcache *pc)
+{
+	if (wq_has_sleeper(&pc->wb.turn))
+		wake_up(&pc->wb.turn);
+}
+
+/*
+ * Is it the turn of reads of the backing device? Some writes are in flight all the same,
+ * and where somebody waits for them, all.
+ */
+static bool reads_have_turn(struct pcache *pc)
+{
+	/* In the place of the submitter's own one counts the one that it has open. */
+	return atomic_read(&pc->wb.in_flight) >= YIELDING_BIOS && atomic_read(&pc->io.reads) &&
+	       !pcache_io_queued(pc) && list_empty_careful(&pc->wb.waiters);
+}
+
+static void wait_for_turn(struct pcache *pc, struct wb_bio **open, struct blk_plug *plug)
+{
+	if (!reads_have_turn(pc))
+		return;
+	wb_submit(open);
+	blk_finish_plug(plug);
+	wait_event(pc->wb.turn, !reads_have_turn(pc));
+	blk_start_plug(plug);
+}
+
+/* Takes the pages from @vcnt on, with @bytes, out of the bio again. */
+static void wb_shrink(struct wb_bio *wb, u32 vcnt, u32 bytes)
+{
+	while (wb->bio.bi_vcnt > vcnt)
+		mempool_free(wb->bio.bi_io_vec[--wb->bio.bi_vcnt].bv_page, &wb->pc->wb.pages);
+	wb->bio.bi_iter.bi_size -= bytes;
+}
+
+/* Appends pages for @bytes; false, and nothing is appended, when there are none. */
+static bool wb_grow(struct wb_bio *wb, u32 bytes)
+{
+	u32 vcnt = wb->bio.bi_vcnt, added, n;
+
+	for (added = 0; added < bytes; added += n) {
+		struct page *page = mempool_alloc(&wb->pc->wb.pages, GFP_NOWAIT | __GFP_NOWARN);
+
+		if (!page) {
+			wb_shrink(wb, vcnt, added);
+			return false;
+		}
+		n = min_t(u32, bytes - added, PAGE_SIZE);
+		__bio_add_page(&wb->bio, page, n, 0);
+	}
+	return true;
+}
+
+/*
+ * Makes *@open a bio that has pages for @bytes at @sector, at its end. Without
+ * memory it waits for what is in flight, whose pages then are in the reserve.
+ */
+static void wb_make_place(struct pcache *pc, struct wb_bio **open, struct blk_plug *plug,
+			  sector_t sector, u32 bytes)
+{
+	struct wb_bio *wb = *open;
+
+	if (wb && (wb->sector + wb->sectors != sector ||
+		   wb->bio.bi_vcnt + DIV_ROUND_UP(bytes, PAGE_SIZE) > BIO_PAGES))
+		wb_submit(open);
+	if (!*open)
+		*open = wb_open(pc, sector);
+	while (!wb_grow(*open, bytes)) {
+		wb_submit(open);
+		blk_finish_plug(plug);
+		wb_drain(&pc->wb);
+		wb_begin(&pc->wb);
+		blk_start_plug(plug);
+		*open = wb_open(pc, sector);
+	}
+}
+
+/* Reads a piece of an extent and adds it to the bio. */
+static int write_piece(struct pcache *pc, const struct pcache_extent *e, struct wb_bio **open,
+		       struct blk_plug *plug)
+{
+	u32 bytes = e->sectors << SECTOR_SHIFT, vcnt;
+	struct bvec_iter iter = { .bi_size = bytes };
+	int err;
+
+	wb_make_place(pc, open, plug, e->sector, bytes);
+	vcnt = (*open)->bio.bi_vcnt - DIV_ROUND_UP(bytes, PAGE_SIZE);
+	iter.bi_idx = vcnt;
+	err = pcache_extent_copy_to_bio(pc, e, &(*open)->bio, iter);
+	if (!err) {
+		(*open)->sectors += e->sectors;
+		return 0;
+	}
+	wb_shrink(*open, vcnt, bytes);
+	wb_submit(open);
+	return err;
+}
+
+/* How much of an extent goes into one bio's worth; @careful: what fails is to be known. */
+static u32 piece_sectors(const struct pcache_extent *e, bool careful)
+{
+	if (!careful)
+		return min(e->sectors, BIO_SECTORS);
+	return min_t(u32, e->sectors, CAREFUL_SECTORS - e->sector % CAREFUL_SECTORS);
+}
+
+/*
+ * Writes the batch, and remembers what of it cannot be read: with CRCs as much as
+ * one covers; without, block by block where a longer piece has a media error.
+ * @careful: each few sectors in a bio of their own.
+ *
+ * Returns false without memory to remember what went wrong.
+ */
+static bool write_batch(struct pcache *pc, bool careful)
+{
+	struct wb_bio *open = NULL;
+	struct pcache_extent e, piece;
+	struct blk_plug plug;
+	bool good = true;
+	sector_t at = 0, single_to = 0;
+
+	wb_begin(&pc->wb);
+	blk_start_plug(&plug);
+	while (pcache_tree_first(&pc->wb.batch, at, &e)) {
+		int err;
+
+		wait_for_turn(pc, &open, &plug);
+		piece = pcache_extent_part(&e, max(at, e.sector), pcache_extent_end(&e));
+		piece.sectors = piece.sector < single_to ? min(piece.sectors, pc->block_sectors) :
+							   piece_sectors(&piece, careful);
+		err = write_piece(pc, &piece, &open, &plug);
+		if (careful)
+			wb_submit(&open);
+		if (err && !pc->data_crc && piece.sectors > pc->block_sectors) {
+			single_to = pcache_extent_end(&piece);
+			continue;
+		}
+		if (err) {
+			pcache_extent_count_error(pc, &piece, err);
+			good &= pcache_wb_remember(&pc->wb.unreadable, &piece);
+		}
+		at = pcache_extent_end(&piece);
+	}
+	wb_submit(&open);
+	blk_finish_plug(&plug);
+	wb_drain(&pc->wb);
+	return good;
+}
+
+/* Moves what failed bios covered from the batch to the tree of what is unwritten. */
+static bool sort_out_failed(struct pcache *pc)
+{
+	struct pcache_writeback *w = &pc->wb;
+	struct pcache_extent e;
+	u32 i;
+
+	for (i = 0; i < min_t(u32, w->nr_failed, ARRAY_SIZE(w->failed)); i++) {
+		sector_t at = w->failed[i].sector, end = w->failed[i].end;
+
+		while (at < end && pcache_tree_first(&w->batch, at, &e) && e.sector < end) {
+			e = pcache_extent_part(&e, max(at, e.sector),
+					       min(end, pcache_extent_end(&e)));
+			if (!pcache_wb_remember(&w->unwritten, &e))
+				return false;
+			at = pcache_extent_end(&e);
+		}
+	}
+	return pcache_wb_tree_without(&w->batch, &w->unwritten);
+}
+
+/**
+ * pcache_wb_write() - Write the batch, and flush the backing device.
+ * @pc: cache
+ * @rd: round; gets @written, @unreadable, @unwritten and @no_memory
+ *
+ * What could not be read, or was not written, is in wb.unreadable and wb.unwritten then, and
+ * not in the batch any more.
+ *
+ * Context: the work; sleeps for I/O.
+ *
+ * Return: false: nothing counts as written.
+ */
+bool pcache_wb_write(struct pcache *pc, struct pcache_round *rd)
+{
+	struct pcache_writeback *w = &pc->wb;
+	u32 all = pcache_wb_tree_sectors(&w->batch);
+	bool sorted = write_batch(pc, rd->settled && w->pause_ms);
+
+	pcache_count(pc, PCACHE_STAT_WRITEBACK_ERRORS, w->nr_failed);
+	/* A write shall not fail because of its neighbours in a bio. */
+	if (w->nr_failed && rd->settled && !w->pause_ms) {
+		w->nr_failed = 0;
+		pcache_tree_clear(&w->unreadable);
+		sorted = write_batch(pc, true);
+		pcache_count(pc, PCACHE_STAT_WRITEBACK_ERRORS, w->nr_failed);
+	}
+	if (!sorted || !pcache_wb_tree_without(&w->batch, &w->unreadable) || !sort_out_failed(pc)) {
+		rd->no_memory = true;
+		return false;
+	}
+	rd->unwritten = pcache_wb_tree_sectors(&w->unwritten);
+	rd->written = all - pcache_wb_tree_sectors(&w->unreadable) - rd->unwritten;
+	/* Of what nobody needs it is all the same that it cannot be read. */
+	pcache_wb_note_discarded(pc, &w->unreadable);
+	pcache_wb_tree_without(&w->unreadable, &w->discarded);
+	rd->unreadable = pcache_wb_tree_sectors(&w->unreadable);
+	if (!rd->written)
+		return !rd->unwritten;
+	if (pcache_flush_backing(pc))
+		return false;
+	pcache_count(pc, PCACHE_STAT_WRITEBACK_SECTORS, rd->written);
+	return true;
+}
+
+/**
+ * pcache_wb_bios_init() - Make what is needed to have bios in flight.
+ * @w: write-back
+ *
+ * Return: 0 or -ENOMEM; then pcache_wb_bios_exit() cleans up.
+ */
+int pcache_wb_bios_init(struct pcache_writeback *w)
+{
+	spin_lock_init(&w->lock);
+	init_waitqueue_head(&w->turn);
+	init_completion(&w->idle);
+	if (mempool_init_page_pool(&w->pages, PAGE_RESERVE, 0))
+		return -ENOMEM;
+	return bioset_init(&w->bios, BIO_POOL_SIZE, offsetof(struct wb_bio, bio),
+			   BIOSET_NEED_BVECS);
+}
+
+/**
+ * pcache_wb_bios_exit() - Free what pcache_wb_bios_init() allocated.
+ * @w: write-back; nothing is in flight
+ */
+void pcache_wb_bios_exit(struct pcache_writeback *w)
+{
+	bioset_exit(&w->bios);
+	mempool_exit(&w->pages);
+}
