@@ -576,20 +576,20 @@ bool pcache_segs_for_bad_data(struct pcache *pc)
  *
  * Each segment counts once, however often it is asked for.
  *
- * Context: process context; takes segs->lock. Return: is this one too many?
+ * Context: process context; takes segs->lock. Return: are there too many by now?
  */
 bool pcache_seg_note_bad(struct pcache *pc, u32 seg)
 {
 	u32 max = clamp(READ_ONCE(pc->n_segs) / 8, PCACHE_WORN_SEGS_MIN, PCACHE_WORN_SEGS);
 	struct pcache_segment *s = pcache_seg(pc, seg);
-	bool worn = false;
+	bool worn;
 
 	spin_lock(&pc->segs.lock);
 	if (!s->bad) {
 		s->bad = true;
 		WRITE_ONCE(pc->segs.nr_bad, pc->segs.nr_bad + 1);
-		worn = pc->segs.nr_bad >= max;
 	}
+	worn = pc->segs.nr_bad >= max;
 	spin_unlock(&pc->segs.lock);
 	return worn;
 }

@@ -142,7 +142,7 @@ void pcache_wb_waiters_move_on(struct pcache *pc, const struct pcache_round *rd)
 	if (rd->unwritten)
 		pcache_wb_settle_later(pc);
 	list_for_each_entry(w, &pc->wb.waiters, link) {
-		if (w->from >= rd->durable)
+		if (w->from >= max(rd->durable, rd->to.ord))
 			continue;
 		if (!tree_overlaps(&pc->wb.unreadable, w->sector, w->end) &&
 		    !tree_overlaps(&pc->wb.unwritten, w->sector, w->end))

@@ -498,6 +498,37 @@ static void test_worn(void)
 	worn("2 cache_mode writeonly");
 }
 
+/* What a read-only table has found holds for the next one, from the first that it finds on. */
+static void test_worn_read_only(void)
+{
+	struct bad_segs segs = { };
+	struct fixture f;
+	char line[64];
+	u32 at;
+
+	fixture_open(&f, SMALL_SEGS, 2 * PCACHE_STRETCH_SECTORS);
+	port_pmem_heal_by_store(f.h.pmem, true);
+	attach(&f, "");
+	for (at = 0; at < 640; at += 8)
+		write_sectors(&f, at, 8);
+	CHECK_EQ(message(&f, "flush"), 0);
+	detach(&f);
+	host_attach_ro(&f.h, "");
+	for (at = 0; segs.nr < 4; at += 8)
+		find_bad(&f, &segs, at, 0);
+	CHECK_TEXT(status(&f).wear, "-");
+	snprintf(line, sizeof(line), "0 %u pcache pmem0 vda", f.sectors);
+	CHECK(!dm_host_load(f.h.md, line, false, f.error, sizeof(f.error)));
+	CHECK(!dm_host_resume(f.h.md));
+	CHECK_TEXT(status(&f).wear, "-");
+	/* In a segment that is known to be bad. */
+	find_bad(&f, &segs, at + 8, 0);
+	CHECK_EQ(segs.nr, 4);
+	check_worn(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
 #define BAD	700
 
 /* Of sectors around BAD, what is bad and what is not. */
@@ -2402,6 +2433,7 @@ static const struct test_case cases[] = {
 	{ "woken_too_late", test_woken_too_late },
 	/* The log is limited in rate: others want to see their lines. */
 	{ "worn", test_worn },
+	{ "worn_read_only", test_worn_read_only },
 };
 
 int main(int argc, char **argv)
