@@ -32,6 +32,26 @@ bool __wrap_pcache_tree_first(struct pcache_tree *t, sector_t sector, struct pca
 	return __real_pcache_tree_first(t, sector, e);
 }
 
+/* So can the end of the first cancel_work_sync(). */
+static struct {
+	void (*met)(struct work_struct *work);
+	struct fixture *f;
+} cancelled;
+
+bool __real_cancel_work_sync(struct work_struct *work);
+bool __wrap_cancel_work_sync(struct work_struct *work);
+
+bool __wrap_cancel_work_sync(struct work_struct *work)
+{
+	void (*met)(struct work_struct *work) = cancelled.met;
+	bool r = __real_cancel_work_sync(work);
+
+	cancelled.met = NULL;
+	if (met)
+		met(work);
+	return r;
+}
+
 static void open_cache(struct fixture *f, const char *options)
 {
 	fixture_open(f, SEGS, SMALL_SECTORS);
@@ -189,58 +209,99 @@ static void test_cold_among_hot(void)
 	close_cache(&f);
 }
 
-struct hammer {
-	struct fixture *f;
-	struct task_struct *task;
-	bool stop;
-};
-
-/* Overwrites the same sectors as fast as it can, with anything. */
-static void hammer(void *arg)
-{
-	struct hammer *h = arg;
-	void *buf;
-
-	CHECK(!posix_memalign(&buf, PAGE_SIZE, PAGE_SIZE));
-	host_pattern(buf, 16, 8, 1);
-	while (!READ_ONCE(h->stop))
-		CHECK_EQ(dm_host_rw(dm_host_bdev(h->f->h.md), REQ_OP_WRITE, 16, buf, 8), 0);
-	free(buf);
-}
-
-/*
- * What a message waits for is not left out for what is newer all the time: else it would
- * wait as long as that goes on.
- */
-static void test_awaited(void)
-{
-	struct hammer h[3] = { };
-	struct fixture f;
-
-	open_cache(&f, "4 writeback_order fast " HOUR);
-	for (u32 i = 0; i < ARRAY_SIZE(h); i++) {
-		h[i].f = &f;
-		h[i].task = shim_spawn("hammer", hammer, &h[i]);
-	}
-	for (u32 i = 0; i < 50; i++)
-		CHECK_EQ(message(&f, "flush"), 0);
-	CHECK(status(&f).writeback_sectors);
-	for (u32 i = 0; i < ARRAY_SIZE(h); i++) {
-		WRITE_ONCE(h[i].stop, true);
-		shim_join(h[i].task);
-	}
-	write_sectors(&f, 16, 8);
-	close_cache(&f);
-}
-
 static void write_durably(void *arg)
 {
 	CHECK_EQ(try_write(arg, 100, 8, REQ_FUA), 0);
 }
 
-static void meet_failure(struct pcache *pc, void *arg)
+static void meet_durable_write(struct pcache *pc, void *arg)
 {
 	shim_join(shim_spawn("write", write_durably, arg));
+}
+
+/*
+ * What a message waits for is not left out for what is newer by now: else it would wait as
+ * long as that goes on.
+ */
+static void test_awaited(void)
+{
+	struct fixture f;
+	u32 awaited;
+
+	open_cache(&f, "4 writeback_order fast " HOUR);
+	write_sectors(&f, 100, 8);
+	flush(&f);
+	awaited = f.newest[100];
+	looks.met = meet_durable_write;
+	looks.arg = &f;
+	WRITE_ONCE(looks.left, 1);
+	CHECK_EQ(message(&f, "flush"), 0);
+	CHECK_EQ(version_of(f.disk + (100 << SECTOR_SHIFT), 100), awaited);
+	CHECK_EQ(dirty(&f), 8);
+	close_cache(&f);
+}
+
+struct late_waiter {
+	struct pcache_waiter waiter;
+	struct fixture *f;
+	struct completion done;
+	u32 told_at;
+	int err;
+};
+
+static void late_waiter_told(struct pcache_waiter *waiter, int err)
+{
+	struct late_waiter *w = container_of(waiter, struct late_waiter, waiter);
+
+	w->told_at = version_of(w->f->disk + (100 << SECTOR_SHIFT), 100);
+	w->err = err;
+	complete(&w->done);
+}
+
+static void write_newer(void *arg)
+{
+	CHECK_EQ(try_write(arg, 100, 8, 0), 0);
+}
+
+/* What a round is about to leave out is awaited by now; its successor is not durable yet. */
+static void meet_late_waiter(struct pcache *pc, void *arg)
+{
+	struct late_waiter *w = arg;
+
+	shim_join(shim_spawn("write", write_newer, w->f));
+	pcache_writeback_wait(pc, &w->waiter);
+}
+
+/* Who comes to wait for what is left out is told when its successor is written back. */
+static void test_awaited_too_late(void)
+{
+	struct late_waiter w = {
+		.waiter = { .done = late_waiter_told, .sector = 100, .end = 108 },
+	};
+	struct fixture f;
+	u32 old;
+
+	open_cache(&f, "4 writeback_order fast " HOUR);
+	w.f = &f;
+	init_completion(&w.done);
+	write_sectors(&f, 100, 8);
+	flush(&f);
+	old = f.newest[100];
+	looks.met = meet_late_waiter;
+	looks.arg = &w;
+	WRITE_ONCE(looks.left, 2);
+	usleep(20000);
+	CHECK_EQ(message(&f, "writeback_delay_ms 10"), 0);
+	wait_for_completion(&w.done);
+	CHECK_EQ(w.err, 0);
+	CHECK(f.newest[100] > old);
+	CHECK_EQ(w.told_at, f.newest[100]);
+	close_cache(&f);
+}
+
+static void meet_failure(struct pcache *pc, void *arg)
+{
+	meet_durable_write(pc, arg);
 	pcache_set_state(pc, PCACHE_FAIL, "the test wants it");
 }
 
@@ -684,6 +745,39 @@ static void test_noflush(void)
 	close_cache(&f);
 }
 
+static void meet_requeue(struct work_struct *work)
+{
+	struct pcache *pc = container_of(work, struct pcache, io.space_work);
+
+	CHECK(pcache_io_queued(pc));
+	pcache_io_credit(pc, 1000);
+	flush_work(work);
+	CHECK(pcache_io_queued(pc));
+	port_bdev_hold(cancelled.f->h.disk, false);
+}
+
+/* Credit that comes while they are sent back has nobody taken from among them. */
+static void test_credit_at_noflush(void)
+{
+	struct task_struct *task;
+	struct fixture f;
+
+	open_cache(&f, "2 dirty_high_percent 0");
+	port_bdev_hold(f.h.disk, true);
+	write_sectors(&f, 0, 8);
+	flush(&f);
+	AWAIT(in_flight(&f));
+	task = shim_spawn("write", write_five, &f);
+	AWAIT(status(&f).space_waits);
+	cancelled.f = &f;
+	cancelled.met = meet_requeue;
+	CHECK(!dm_host_suspend(f.h.md, true));
+	CHECK(!cancelled.met);
+	CHECK(!dm_host_resume(f.h.md));
+	shim_join(task);
+	close_cache(&f);
+}
+
 static void read_something(void *arg)
 {
 	struct fixture *f = arg;
@@ -862,6 +956,7 @@ static const struct test_case cases[] = {
 	{ "absorbed_in_epoch", test_absorbed_in_epoch },
 	{ "cold_among_hot", test_cold_among_hot },
 	{ "awaited", test_awaited },
+	{ "awaited_too_late", test_awaited_too_late },
 	{ "committed_before_failure", test_committed_before_failure },
 	{ "left_out_for_through", test_left_out_for_through },
 	{ "space_needed", test_space_needed },
@@ -876,6 +971,7 @@ static const struct test_case cases[] = {
 	{ "smooth", test_smooth },
 	{ "gone", test_gone },
 	{ "noflush", test_noflush },
+	{ "credit_at_noflush", test_credit_at_noflush },
 	{ "reads_first", test_reads_first },
 	{ "drop_clean", test_drop_clean },
 	{ "drop_behind_dirty", test_drop_behind_dirty },
