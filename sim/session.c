@@ -1510,7 +1510,7 @@ static void check_dropped(void)
 	if (sscanf(line, "0 %*u pcache %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu",
 		   &dirty, &cached) != 2 || cached != dirty)
 		sim_fail("after a drop: %s", line);
-	for (u32 i = 0; shim_scheduled() && i < 500; i++)
+	for (u32 i = 0; shim_scheduled() && i < 5000; i++)
 		msleep(1000);
 	check_medium(pmem_model_view(), CHECKER_RUNNING, "after a drop");
 }
@@ -1528,8 +1528,8 @@ static void check_quiet(void)
 	/* Without a FLUSH all is committed as well. */
 	if (below(2) && dm_host_flush(dm_host_bdev(run.md)))
 		sim_fail("a flush fails when all is quiet");
-	/* Some time: the clock may have jumped while others had still to run. */
-	for (u32 i = 0; shim_scheduled() && i < 500; i++)
+	/* Some time: the clock may jump before the others have come far. */
+	for (u32 i = 0; shim_scheduled() && i < 5000; i++)
 		msleep(1000);
 	if (shim_scheduled())
 		sim_fail("%u timers or works are scheduled when all is quiet", shim_scheduled());
