@@ -160,9 +160,9 @@ static int check_beside(const struct target *t, const struct target *other, bool
 		*shared = other->b;
 		return 0;
 	}
-	if (same_backing_dev(t, other) && !cache)
+	if (same_backing_dev(t, other))
 		return may_be_replaced(other->b, suspended, error);
-	if (same_cache_dev(t, other) && !backing)
+	if (same_cache_dev(t, other))
 		*error = "Cache device is live with another backing device";
 	return -EBUSY;
 }

@@ -1013,6 +1013,7 @@ static void bad_kset_at_run_time(bool clean, bool poison)
 	struct host_status st;
 	struct fixture f;
 	u32 nr = clean ? 0 : 5;
+	char line[64];
 
 	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
 	attach(&f, "");
@@ -1047,6 +1048,12 @@ static void bad_kset_at_run_time(bool clean, bool poison)
 	CHECK_EQ(message(&f, "flush"), -EIO);
 	check_all(&f);
 	check_idle(&f);
+	/* Nor does another table change that. */
+	snprintf(line, sizeof(line), "0 %u pcache pmem0 vda", f.sectors);
+	CHECK_EQ(dm_host_load(f.h.md, line, true, NULL, 0), 0);
+	CHECK_EQ(dm_host_resume(f.h.md), 0);
+	CHECK_TEXT(status(&f).state, "fail");
+	check_all(&f);
 	detach(&f);
 	CHECK_TEXT(refusal(&f, "", false),
 		   "Cache log is damaged (see the kernel log): attach read-only, or repair");

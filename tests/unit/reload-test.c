@@ -154,6 +154,9 @@ static void test_refused(void)
 		    "A live cache is not formatted: remove the device first, or leave format force out");
 	refuse_line(&f, "0 2048 pcache pmem0 vda 2 backing_id you", "Cache is bound to another backing_id");
 	refuse_line(&f, "0 2049 pcache pmem0 vda", "Table is longer than the backing device");
+	f.h.pmem->nr_sectors -= 8;
+	refuse_line(&f, "0 2048 pcache pmem0 vda", "Cache device is smaller than its super-block says");
+	f.h.pmem->nr_sectors += 8;
 	refuse_line(&f, "0 2048 pcache pmem0 vdb", "Cache device is live with another backing device");
 	refuse_line(&f, "0 2048 pcache vda pmem0", "Cache device is not a DAX device (persistent memory in fsdax mode)");
 	refuse_line(&f, "0 2048 pcache pmem1 pmem0", "Backing device is in use by a pcache target");
@@ -552,9 +555,30 @@ static void test_half_resumed(void)
 	port_bdev_close(vdb);
 }
 
+/* The last line that was loaded is the one that is resumed, the first time as well. */
+static void test_loaded_twice(void)
+{
+	struct fixture f;
+	char line[400];
+
+	fixture_open(&f, SEGS, SMALL_SECTORS);
+	f.h.md = dm_host_create("cache");
+	CHECK_EQ(load_options(&f, "2 gc_percent 20", false), 0);
+	CHECK(!dm_host_status_loaded(f.h.md, STATUSTYPE_TABLE, line, sizeof(line)));
+	CHECK(strstr(line, " gc_percent 20 "), "%s", line);
+	CHECK_EQ(load_options(&f, "2 gc_percent 30", false), 0);
+	CHECK_EQ(dm_host_resume(f.h.md), 0);
+	CHECK_EQ(status(&f).gc_percent, 30);
+	random_writes(&f, 12, 12);
+	check_all(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
 static const struct test_case cases[] = {
 	{ "options", test_options },
 	{ "refused", test_refused },
+	{ "loaded_twice", test_loaded_twice },
 	{ "lives", test_lives },
 	{ "read_only", test_read_only },
 	{ "grown_backing", test_grown_backing },

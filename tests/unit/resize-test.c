@@ -421,6 +421,75 @@ static void test_bad_memory(void)
 	fixture_close(&f);
 }
 
+/* What there was can no longer be read: nothing is begun. */
+static void test_bad_end(void)
+{
+	struct fixture f;
+
+	open_small(&f);
+	attach(&f, "");
+	random_writes(&f, 20, 8);
+	set_device_segs(&f, MORE);
+	for (u32 super = 0; super < 2; super++) {
+		if (super)
+			port_pmem_poison(f.h.pmem, PCACHE_SUPER_OFF, 64);
+		for (u32 slot = 0; slot < 2 && !super; slot++)
+			port_pmem_poison(f.h.pmem, seg_off(SEGS - 1) + PCACHE_SEG_INFO_OFF +
+					 slot * PCACHE_SEG_INFO_STRIDE, 64);
+		CHECK_EQ(message(&f, "resize"), -EIO);
+		CHECK_EQ(status(&f).cache_segs, SEGS);
+		CHECK_EQ(f.media[seg_off(SEGS)], 0x5a);
+		port_pmem_heal(f.h.pmem, 0, f.media_bytes);
+	}
+	CHECK_EQ(message(&f, "resize"), 0);
+	CHECK_EQ(status(&f).cache_segs, MORE);
+	check_all(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
+/* A resize that was cut short cannot be finished at this attach: another one finishes it. */
+static void finished_later(u64 bad, u64 bad_too)
+{
+	struct fixture f;
+	char line[64];
+
+	open_small(&f);
+	set_device_segs(&f, MORE);
+	attach(&f, "");
+	random_writes(&f, 10, 8);
+	flush(&f);
+	detach(&f);
+	set_growing(&f, MORE);
+	snprintf(line, sizeof(line), "0 %u pcache pmem0 vda", f.sectors);
+	host_clear_log();
+	f.h.md = dm_host_create("cache");
+	CHECK_EQ(dm_host_load(f.h.md, line, false, NULL, 0), 0);
+	port_pmem_poison(f.h.pmem, bad, 64);
+	port_pmem_poison(f.h.pmem, bad_too, 64);
+	CHECK_EQ(dm_host_resume(f.h.md), 0);
+	CHECK_EQ(message(&f, "resize"), -EINVAL);
+	check_all(&f);
+	port_pmem_heal(f.h.pmem, 0, f.media_bytes);
+	random_writes(&f, 10, 8);
+	detach(&f);
+	CHECK(!host_logged("was cut short"));
+	attach(&f, "");
+	CHECK(host_logged("resize to 12 segments was cut short, is finished"));
+	CHECK_EQ(message(&f, "resize"), 0);
+	check_all(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
+static void test_finished_later(void)
+{
+	u64 info = seg_off(2) + PCACHE_SEG_INFO_OFF;
+
+	finished_later(PCACHE_SUPER_OFF, PCACHE_SUPER_OFF);
+	finished_later(info, info + PCACHE_SEG_INFO_STRIDE);
+}
+
 static const struct test_case cases[] = {
 	{ "live", test_live },
 	{ "pieces", test_pieces },
@@ -429,6 +498,8 @@ static const struct test_case cases[] = {
 	{ "bad_block", test_bad_block },
 	{ "rotten_link", test_rotten_link },
 	{ "bad_memory", test_bad_memory },
+	{ "bad_end", test_bad_end },
+	{ "finished_later", test_finished_later },
 };
 
 int main(int argc, char **argv)
