@@ -448,6 +448,44 @@ static void test_bad_end(void)
 	fixture_close(&f);
 }
 
+static u32 fail_in;
+
+static bool fail_nth(gfp_t gfp, size_t size)
+{
+	return fail_in && !--fail_in;
+}
+
+/* Each allocation fails once: nothing is begun. */
+static void test_no_memory(void)
+{
+	const u32 more = PCACHE_CHUNK_SEGS + 4;
+	struct fixture f;
+	u32 nth = 0;
+	int r;
+
+	fixture_open(&f, more, SMALL_SECTORS);
+	set_device_segs(&f, SEGS);
+	attach(&f, "");
+	random_writes(&f, 20, 8);
+	CHECK_EQ(message(&f, "flush"), 0);
+	AWAIT(!shim_scheduled());
+	set_device_segs(&f, more);
+	port_set_alloc_failure(fail_nth);
+	do {
+		fail_in = ++nth;
+		r = message(&f, "resize");
+		CHECK(!r || r == -ENOMEM, "%d", r);
+		CHECK_EQ(status(&f).cache_segs, r ? SEGS : more);
+	} while (r);
+	port_set_alloc_failure(NULL);
+	CHECK_EQ(nth, 3);
+	random_writes(&f, 100, 24);
+	check_all(&f);
+	detach(&f);
+	check_format(&f, CHECKER_DETACHED);
+	fixture_close(&f);
+}
+
 /* A resize that was cut short cannot be finished at this attach: another one finishes it. */
 static void finished_later(u64 bad, u64 bad_too)
 {
@@ -499,6 +537,7 @@ static const struct test_case cases[] = {
 	{ "rotten_link", test_rotten_link },
 	{ "bad_memory", test_bad_memory },
 	{ "bad_end", test_bad_end },
+	{ "no_memory", test_no_memory },
 	{ "finished_later", test_finished_later },
 };
 
