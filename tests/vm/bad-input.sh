@@ -99,7 +99,8 @@ log_mark
 refused second $PMEM "$plain"
 logged "Cache device is in use by a pcache target"
 refused second $PMEM $DISK
-refused dmsetup load $NAME --table "$(dmsetup table $NAME)"
+refused dmsetup load $NAME <<<"0 1024 pcache $PMEM $DISK
+1024 1024 pcache $PMEM $DISK"
 refused second /dev/mapper/small $DISK
 logged "Backing device is in use by a pcache target"
 remove_cache

@@ -293,7 +293,8 @@ STATS_LINES="dirty_sectors cached_sectors read_hits read_partial_hits read_misse
 	write_overwrites fills bypasses discards flushes space_waits writeback_sectors
 	writeback_errors media_errors crc_errors reclaimed_segments second_chances
 	dirty_bytes dirty_seconds
-	latency_hit latency_miss latency_write latency_wait latency_flush latency_discard"
+	latency_hit latency_miss latency_write latency_wait latency_flush latency_discard
+	bad_segments"
 
 test_stats() {
 	say "the message stats"
