@@ -66,19 +66,31 @@ remove_cache() {
 	dmsetup remove "${1:-$NAME}"
 }
 
-# backing TARGET [ARGUMENTS BEHIND THE DEVICE]: what the device "backing", which stands
-# before the disk, is now: linear, error, flakey.
+# backing_table LINES: what the device "backing", which stands before the disk, is now.
+backing_table() {
+	if [ -e /dev/mapper/backing ]; then
+		dmsetup load backing <<<"$1"
+		dmsetup suspend --noflush --nolockfs backing
+		dmsetup resume backing
+	else
+		dmsetup create backing <<<"$1"
+	fi
+}
+
+# backing TARGET [ARGUMENTS BEHIND THE DEVICE]: all of it is linear, error or flakey.
 backing() {
 	local table
 	table="0 $(blockdev --getsz $DISK) $1"
 	[ "$1" = error ] || table="$table $DISK 0 ${*:2}"
-	if [ -e /dev/mapper/backing ]; then
-		dmsetup load backing --table "$table"
-		dmsetup suspend --noflush --nolockfs backing
-		dmsetup resume backing
-	else
-		dmsetup create backing --table "$table"
-	fi
+	backing_table "$table"
+}
+
+# long NAME DEVICE SECTORS: a linear device, made or changed.
+long() {
+	dmsetup info "$1" >/dev/null 2>&1 || dmsetup create "$1" --notable
+	dmsetup load "$1" --table "0 $3 linear $2 0"
+	dmsetup suspend --nolockfs "$1"
+	dmsetup resume "$1"
 }
 
 message() {
@@ -102,6 +114,47 @@ status() {
 		fi
 	done
 	fail "the status line has no word $1"
+}
+
+# With blocks of several sizes fio takes what an earlier run has left there for good, unless
+# it has another kind of sum.
+fio_runs() {
+	local run sums=(crc32c crc32 xxhash crc64)
+	for ((run = 1; ; run++)); do
+		fio --name=verify --size=3M --rw=randwrite --bsrange=512-64k --blockalign=512 \
+			--direct=1 --ioengine=libaio --iodepth=8 --numjobs=2 \
+			--verify=${sums[run % 4]} --verify_fatal=1 --fsync=32 --randseed=$run \
+			--group_reporting --output=/tmp/fio "$@" || return 1
+		[ ! -e /tmp/stop ] || return 0
+	done
+}
+
+# start_load FIO OPTIONS...: fio writes and verifies, again and again, until end_load.
+start_load() {
+	rm -f /tmp/stop
+	LOAD_STAT=/sys/dev/block/$(dmsetup info -c --noheadings --separator : -o major,minor $NAME)/stat
+	fio_runs "$@" &
+	LOAD=$!
+}
+
+# wrote_or_ended COUNT: so many writes of the device have ended, or the load has.
+wrote_or_ended() {
+	local writes
+	read -r _ _ _ _ writes _ <"$LOAD_STAT"
+	[ "$writes" -ge "$1" ] || ! kill -0 $LOAD 2>/dev/null
+}
+
+# load_goes_on COUNT: so many more writes end, and the load has not.
+load_goes_on() {
+	local writes
+	read -r _ _ _ _ writes _ <"$LOAD_STAT"
+	wait_until 100 wrote_or_ended $((writes + $1))
+	kill -0 $LOAD 2>/dev/null || fail "the load has ended: $(tail -n 30 /tmp/fio)"
+}
+
+end_load() {
+	: >/tmp/stop
+	wait $LOAD || fail "fio: $(tail -n 30 /tmp/fio)"
 }
 
 # After this, logged looks at what the kernel logs from now on. vm/run, which

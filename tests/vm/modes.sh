@@ -95,22 +95,6 @@ new_mode() {
 # Changed under load
 #
 
-fs_load() {
-	local run
-	for ((run = 1; ; run++)); do
-		fio --name=verify --directory=/mnt --size=3M --rw=randwrite --bsrange=512-64k \
-			--blockalign=512 --direct=1 --ioengine=libaio --iodepth=8 --numjobs=2 \
-			--verify=crc32c --verify_fatal=1 --fsync=32 --randseed=$run \
-			--group_reporting --output=/tmp/fio || return 1
-		[ ! -e /tmp/stop ] || return 0
-	done
-}
-
-# wrote_or_ended COUNT: so many writes have ended, or the load has.
-wrote_or_ended() {
-	[ "$(requests write wait)" -ge "$1" ] || ! kill -0 $load 2>/dev/null
-}
-
 # While the backing device stands still no write is acknowledged, and what is dirty is
 # under way: 16 of fio's writes, and those of the file system.
 check_still() {
@@ -133,18 +117,16 @@ check_frozen() {
 }
 
 test_change_under_load() {
-	local load round mode
+	local round mode
 	say "ext4, and the mode changed under load"
 	BACKING=/dev/mapper/backing create_cache 4 data_crc true gc_percent 10
 	mkfs.ext4 -q $DEV
 	mount $DEV /mnt
-	fs_load &
-	load=$!
+	start_load --directory=/mnt
 	for ((round = 1; round <= ROUNDS; round++)); do
 		for mode in writethrough writearound writeonly writeback; do
 			new_mode $mode
-			wait_until 100 wrote_or_ended $(($(requests write wait) + $(work 40 20)))
-			kill -0 $load 2>/dev/null || fail "fio: $(tail -n 30 /tmp/fio)"
+			load_goes_on $(work 40 20)
 			if [[ $mode = write@(through|around) ]]; then
 				[ $round != $ROUNDS ] || check_still
 				check_frozen $round
@@ -153,7 +135,7 @@ test_change_under_load() {
 	done
 	: >/tmp/stop
 	new_mode writearound
-	wait $load || fail "fio: $(tail -n 30 /tmp/fio)"
+	end_load
 	umount /mnt
 	say "status: $(dmsetup status $NAME)"
 	for word in dirty_sectors writeback_errors media_errors crc_errors; do

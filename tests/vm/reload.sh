@@ -17,14 +17,6 @@ LARGE=$(((20480 + 40 * 16 * 1048576) / 512))
 CACHE=/dev/mapper/cache
 BACKING=/dev/mapper/back
 
-# long NAME DEVICE SECTORS: a linear device, made or changed.
-long() {
-	dmsetup info "$1" >/dev/null 2>&1 || dmsetup create "$1" --notable
-	dmsetup load "$1" --table "0 $3 linear $2 0"
-	dmsetup suspend --nolockfs "$1"
-	dmsetup resume "$1"
-}
-
 # line [OPTION WORDS]
 line() {
 	echo "0 $(blockdev --getsz $BACKING) pcache $CACHE $BACKING${*:+ $*}"
@@ -47,13 +39,25 @@ table_words() {
 	dmsetup table "$@" $NAME | cut -d' ' -f6-
 }
 
+# Random writes until there is /tmp/stop.
+writes() {
+	local seed=$((SEED * 1000))
+	while ./blk write $DEV $REFERENCE $MIB "$(work 2000 200)" 128 $((seed++)); do
+		[ ! -e /tmp/stop ] || return 0
+	done
+	return 1
+}
+
 # under_load COMMAND...: while random writes go on.
 under_load() {
 	local job
-	./blk write $DEV $REFERENCE $MIB "$(work 6000 600)" 128 $((SEED++)) &
+	rm -f /tmp/stop
+	writes &
 	job=$!
 	"$@"
+	: >/tmp/stop
 	wait $job
+	SEED=$((SEED + 1))
 }
 
 is_clean() {
@@ -66,7 +70,7 @@ mode_is() {
 
 many_reloads() {
 	local i
-	for ((i = 0; i < $(work 20 4); i++)); do
+	for ((i = 0; i < $(work 10 4); i++)); do
 		reload 2 cache_mode writethrough
 		reload 4 gc_percent 10 writeback_order fast
 		reload 4 cache_mode writearound eviction fifo
@@ -145,8 +149,12 @@ test_backing() {
 	same $DEV $REFERENCE $MIB
 }
 
+has_written() {
+	[ "$(status writes)" -gt "$1" ]
+}
+
 grow_and_tell() {
-	sleep 0.2
+	wait_until 30 has_written "$(status writes)"
 	long cache $PMEM $LARGE
 	message resize
 }
