@@ -101,12 +101,16 @@ fs_load() {
 }
 
 test_fs() {
-	local kib options
-	for options in defaults discard; do
-		say "$FS, mounted with $options, and fstrim"
+	local kib run mode options
+	for run in writeback:defaults writeback:discard writethrough:defaults \
+		writearound:discard writeonly:defaults; do
+		mode=${run%:*}
+		options=${run#*:}
+		say "$FS, $mode, mounted with $options, and fstrim"
+		message cache_mode $mode
 		mkfs.$FS $([ $FS = xfs ] && echo -f || echo -F) -q $DEV
 		mount -o $options $DEV /mnt
-		fs_load $(work 8 3)
+		fs_load $([ $mode = writeback ] && work 8 3 || work 6 3)
 		rm -rf /mnt/m*
 		sync -f /mnt
 		flush_cache
@@ -128,6 +132,7 @@ test_fs() {
 		check_fs "$BACKING"
 		say "status: $(dmsetup status $NAME)"
 	done
+	message cache_mode writeback
 }
 
 test_without() {
