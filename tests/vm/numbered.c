@@ -22,8 +22,13 @@
  *		WRITERS at once, each in its part of the first MIB of FILE, make
  *		random writes, TOTAL MiB in all; then each reads its part, which must
  *		hold just what it wrote.
+ *	numbered attempt FILE MIB SEQ COUNT WRITERS
+ *		WRITERS at once, each in its part of the first MIB of FILE, make
+ *		COUNT random writes in all, which may fail with EIO: "A" lines for
+ *		those that are acknowledged, "E" lines for the others.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -387,6 +392,46 @@ static int cmd_load(const char *path, uint64_t sectors, uint64_t total, uint32_t
 	return bad ? 1 : 0;
 }
 
+static void attempt_writer(const char *path, uint64_t first, uint64_t sectors, uint64_t seq,
+			   uint64_t count)
+{
+	int fd = open(path, O_WRONLY | O_DIRECT);
+	uint64_t *buf = memory(COUNT_MAX * SECTOR);
+	struct write w;
+	ssize_t n;
+
+	if (fd < 0)
+		die("%s: %m", path);
+	state += seq * 0x9e3779b97f4a7c15 + first;
+	while (count--) {
+		w = choose(first, sectors, seq++);
+		fill(buf, w.sector, w.count, w.seq);
+		n = pwrite(fd, buf, w.count * SECTOR, w.sector * SECTOR);
+		if (n != w.count * SECTOR && !(n < 0 && errno == EIO))
+			die("write of %u sectors at sector %llu: %zd: %m", w.count, (ull)w.sector,
+			    n);
+		print_writes(n < 0 ? 'E' : 'A', &w, 1);
+	}
+}
+
+static int cmd_attempt(const char *path, uint64_t sectors, uint64_t seq, uint64_t count,
+		       uint32_t writers)
+{
+	uint64_t part = sectors / writers;
+	uint32_t i;
+	int status, bad = 0;
+
+	for (i = 0; i < writers; i++) {
+		if (!fork()) {
+			attempt_writer(path, i * part, part, seq, count / writers);
+			exit(0);
+		}
+	}
+	while (wait(&status) > 0)
+		bad |= status;
+	return bad ? 1 : 0;
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t sectors = argc > 3 ? strtoull(argv[3], NULL, 10) * 2048 : 0;
@@ -402,5 +447,8 @@ int main(int argc, char **argv)
 	if (sectors && argc == 6 && !strcmp(argv[1], "load") && atoi(argv[5]) > 0)
 		return cmd_load(argv[2], sectors, strtoull(argv[4], NULL, 10) * 2048,
 				atoi(argv[5]));
-	die("expected write, verify, epochs, order or load, a file and a size");
+	if (sectors && argc == 7 && !strcmp(argv[1], "attempt") && atoi(argv[6]) > 0)
+		return cmd_attempt(argv[2], sectors, strtoull(argv[4], NULL, 10),
+				   strtoull(argv[5], NULL, 10), atoi(argv[6]));
+	die("expected write, verify, epochs, order, load or attempt, a file and a size");
 }
