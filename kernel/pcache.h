@@ -1119,7 +1119,6 @@ void pcache_turn(struct pcache *pc, const struct pcache_extent *key);
  * @media: the cache device, mapped; stays the host's
  * @media_bytes: its size
  * @backing: the backing device; stays the host's
- * @backing_name: for messages about identity
  * @read_only: write to neither
  * @options: from the table line
  * @event: called in process context when status has changed; may be NULL
