@@ -1693,6 +1693,29 @@ static void test_forced_format_cut_short(void)
 	fixture_close(&f);
 }
 
+/* A copy of a record that cannot be read to its end is none, whatever the rest was. */
+static void test_unreadable_slot(void)
+{
+	struct {
+		struct pcache_media_header header;
+		u8 zero[sizeof(struct pcache_media_ext) - sizeof(struct pcache_media_header)];
+	} record = { };
+	struct pcache_slots slots;
+	struct fixture f;
+
+	fixture_open(&f, SEGS, SECTORS);
+	for (int slot = 0; slot < 2; slot++) {
+		pcache_slots_init(&slots, f.media, PAGE_SIZE, sizeof(record));
+		pcache_slots_write_both(&slots, &record);
+		port_pmem_poison(f.h.pmem, slot * PAGE_SIZE + 64, 64);
+		pcache_slots_init(&slots, f.media, PAGE_SIZE, sizeof(record));
+		CHECK(pcache_slots_read(&slots, &record));
+		CHECK_EQ(slots.valid, slot ? 1 : 2);
+		port_pmem_heal(f.h.pmem, 0, f.media_bytes);
+	}
+	fixture_close(&f);
+}
+
 static const struct test_case cases[] = {
 	{ "power_cuts", test_power_cuts },
 	{ "backing_order", test_backing_order },
@@ -1706,6 +1729,7 @@ static const struct test_case cases[] = {
 	{ "cut_short", test_cut_short },
 	{ "key_across_stretch", test_key_across_stretch },
 	{ "lost_last", test_lost_last },
+	{ "unreadable_slot", test_unreadable_slot },
 	{ "no_segment_left", test_no_segment_left },
 	{ "stale_keys", test_stale_keys },
 	{ "stale_keys_before_dirty", test_stale_keys_before_dirty },
