@@ -52,6 +52,26 @@ bool __wrap_cancel_work_sync(struct work_struct *work)
 	return r;
 }
 
+/* And when write-back has told who waited for a log that is clean now, for the nth time. */
+static struct {
+	u32 left;
+	void (*met)(struct pcache *pc, void *arg);
+	void *arg;
+} told;
+
+void __real_pcache_wb_finish_waiters(struct pcache *pc, u64 ord);
+void __wrap_pcache_wb_finish_waiters(struct pcache *pc, u64 ord);
+
+void __wrap_pcache_wb_finish_waiters(struct pcache *pc, u64 ord)
+{
+	struct pcache_places at;
+
+	__real_pcache_wb_finish_waiters(pc, ord);
+	pcache_journal_places(pc, &at);
+	if (READ_ONCE(told.left) && at.dirty_tail.ord >= at.durable.ord && !--told.left)
+		told.met(pc, told.arg);
+}
+
 static void open_cache(struct fixture *f, const char *options)
 {
 	fixture_open(f, SEGS, SMALL_SECTORS);
@@ -322,6 +342,55 @@ static void test_committed_before_failure(void)
 	check_all(&f);
 	detach(&f);
 	fixture_close(&f);
+}
+
+static void keep_cache(struct pcache *pc, void *arg)
+{
+	*(struct pcache **)arg = pc;
+}
+
+struct cleaned {
+	struct pcache_waiter waiter;
+	struct completion done;
+};
+
+static void is_cleaned(struct pcache_waiter *waiter, int err)
+{
+	CHECK_EQ(err, 0);
+	complete(&container_of(waiter, struct cleaned, waiter)->done);
+}
+
+/*
+ * What is committed when the last round has seen that nothing is left, and the timer for what
+ * was young is still armed, has a timer of its own.
+ */
+static void test_committed_behind_round(void)
+{
+	struct cleaned c = { .waiter = { .done = is_cleaned, .end = U64_MAX } };
+	struct pcache *pc = NULL;
+	struct fixture f;
+
+	open_cache(&f, "2 writeback_delay_ms 1500");
+	looks.met = keep_cache;
+	looks.arg = &pc;
+	WRITE_ONCE(looks.left, 1);
+	write_sectors(&f, 0, 8);
+	CHECK_EQ(message(&f, "flush"), 0);
+	AWAIT(!shim_scheduled());
+	write_sectors(&f, 0, 8);
+	flush(&f);
+	AWAIT(delayed_work_pending(&pc->wb.due));
+	AWAIT(!delayed_work_pending(&pc->wb.work));
+	told.met = meet_durable_write;
+	told.arg = &f;
+	/* The round that has written, and the one that finds nothing. */
+	WRITE_ONCE(told.left, 2);
+	init_completion(&c.done);
+	pcache_writeback_wait(pc, &c.waiter);
+	wait_for_completion(&c.done);
+	AWAIT(!READ_ONCE(told.left));
+	AWAIT(!dirty(&f));
+	close_cache(&f);
 }
 
 struct mode_change {
@@ -958,6 +1027,7 @@ static const struct test_case cases[] = {
 	{ "awaited", test_awaited },
 	{ "awaited_too_late", test_awaited_too_late },
 	{ "committed_before_failure", test_committed_before_failure },
+	{ "committed_behind_round", test_committed_behind_round },
 	{ "left_out_for_through", test_left_out_for_through },
 	{ "space_needed", test_space_needed },
 	{ "reclaim_wants", test_reclaim_wants },
