@@ -814,6 +814,36 @@ static void test_noflush(void)
 	close_cache(&f);
 }
 
+static void write_one(void *arg)
+{
+	write_sectors(arg, 1000, 8);
+}
+
+/* What is logged while a write waits is committed at once: its room may wait for that. */
+static void test_committed_at_once(void)
+{
+	struct task_struct *task;
+	struct pcache *pc = NULL;
+	struct fixture f;
+
+	open_cache(&f, "2 dirty_high_percent 0");
+	looks.met = keep_cache;
+	looks.arg = &pc;
+	WRITE_ONCE(looks.left, 1);
+	port_bdev_hold(f.h.disk, true);
+	write_sectors(&f, 0, 8);
+	flush(&f);
+	AWAIT(in_flight(&f));
+	task = shim_spawn("write", write_one, &f);
+	AWAIT(status(&f).space_waits);
+	AWAIT(!delayed_work_pending(&pc->journal.commit_work));
+	pcache_io_credit(pc, 8);
+	shim_join(task);
+	CHECK(!timer_pending(&pc->journal.commit_work.timer));
+	port_bdev_hold(f.h.disk, false);
+	close_cache(&f);
+}
+
 static void meet_requeue(struct work_struct *work)
 {
 	struct pcache *pc = container_of(work, struct pcache, io.space_work);
@@ -1042,6 +1072,7 @@ static const struct test_case cases[] = {
 	{ "gone", test_gone },
 	{ "noflush", test_noflush },
 	{ "credit_at_noflush", test_credit_at_noflush },
+	{ "committed_at_once", test_committed_at_once },
 	{ "reads_first", test_reads_first },
 	{ "drop_clean", test_drop_clean },
 	{ "drop_behind_dirty", test_drop_behind_dirty },
