@@ -68,8 +68,11 @@ void __wrap_pcache_wb_finish_waiters(struct pcache *pc, u64 ord)
 
 	__real_pcache_wb_finish_waiters(pc, ord);
 	pcache_journal_places(pc, &at);
-	if (READ_ONCE(told.left) && at.dirty_tail.ord >= at.durable.ord && !--told.left)
+	if (!READ_ONCE(told.left) || at.dirty_tail.ord < at.durable.ord)
+		return;
+	if (told.left == 1)
 		told.met(pc, told.arg);
+	WRITE_ONCE(told.left, told.left - 1);	/* 0: it is over */
 }
 
 static void open_cache(struct fixture *f, const char *options)
