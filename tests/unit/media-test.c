@@ -950,6 +950,32 @@ static void unnumbered_behind_last_number(struct sample *s)
 	mend_crc(r, bytes);
 }
 
+/* Behind the end stands what an older turn of the log left: whole, and with an older number. */
+static void remnant_behind_end(struct sample *s)
+{
+	const struct kset_place *last = &s->ksets[s->nr_ksets - 1];
+	const struct kset_place *old = &s->ksets[mid_kset(s)];
+
+	memcpy(at(s, last->off + PCACHE_KSET_BYTES(last->keys)), at(s, old->off),
+	       PCACHE_KSET_BYTES(old->keys));
+}
+
+/* Its keys are old data: the log ends before it. */
+static void test_remnant(void)
+{
+	for (u32 crash = 0; crash < 2; crash++) {
+		struct sample s = { };
+
+		make_sample(&s, "", crash);
+		remnant_behind_end(&s);
+		attach(&s.f, "2 format never");
+		check_all(&s.f);
+		detach(&s.f);
+		check_sample(&s);
+		drop_sample(&s);
+	}
+}
+
 /* With a mended number, and what else may differ without harm. */
 static void test_harmless(void)
 {
@@ -1724,6 +1750,7 @@ static const struct test_case cases[] = {
 	{ "flips_after_crash", test_flips_after_crash },
 	{ "flips_with_crc", test_flips_with_crc },
 	{ "mutations", test_mutations },
+	{ "remnant", test_remnant },
 	{ "harmless", test_harmless },
 	{ "old_dirty_tail", test_old_dirty_tail },
 	{ "cut_short", test_cut_short },
