@@ -26,6 +26,8 @@ help:
 	@echo '  make exhaustive    the simulator: every short sequence, every power cut'
 	@echo '  make misses        eviction: what policies and the engine miss of traces (TRACE=file)'
 	@echo '  make latency       how long writes take while the cache fills, and when it is full'
+	@echo '  make bench         instructions for each operation, side by side with other caches'
+	@echo '  make profile       what each function takes of that (OP=write_4k, TARGET=pcache)'
 	@echo '  make mutants       planted mistakes, each of which the simulator has to find'
 	@echo '  make sweep         every byte of metadata damaged'
 	@echo '  make fuzz          fuzzers of media, tables and scripts (SECONDS=n)'
@@ -64,14 +66,15 @@ install: module
 	@$(KBUILD) modules_install
 	depmod -a
 
-.PHONY: deps-build deps-vm deps-debug
-deps-build deps-vm deps-debug: deps-%:
+.PHONY: deps-build deps-vm deps-debug deps-bench
+deps-build deps-vm deps-debug deps-bench: deps-%:
 	@scripts/install-deps $*
 
 include shim/shim.mk
 include tests/unit/unit.mk
 include tests/load/load.mk
 include tests/vm/vm.mk
+include bench/bench.mk
 include sim/sim.mk
 include tests/fuzz/fuzz.mk
 include scripts/coverage.mk
