@@ -81,7 +81,7 @@ include scripts/coverage.mk
 
 .PHONY: test
 test:
-	@scripts/test-all check unit test-sim sweep test-fuzz mutants-sample test-vm
+	@scripts/test-all check unit test-sim sweep test-fuzz mutants-sample test-vm test-bench
 
 # What `make test` has time for.
 .PHONY: test-fuzz

@@ -24,3 +24,7 @@ OP ?= write_4k
 TARGET ?= pcache
 profile: module $(BENCH_PROGRAMS) | deps-vm deps-bench
 	@$(BENCH_RUN) --profile --ops '$(OP)' --targets '$(TARGET)' $(ARGS)
+
+.PHONY: test-bench
+test-bench: module $(BENCH_PROGRAMS) | deps-vm deps-bench
+	@bench/short-test
