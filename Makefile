@@ -28,6 +28,8 @@ help:
 	@echo '  make latency       how long writes take while the cache fills, and when it is full'
 	@echo '  make bench         instructions for each operation, side by side with other caches'
 	@echo '  make profile       what each function takes of that (OP=write_4k, TARGET=pcache)'
+	@echo '  make bench-native  the engine measured natively: rates, latency, memory, attach (minutes)'
+	@echo '  make profile-native  instructions of an operation, by function (OP=write_4k)'
 	@echo '  make mutants       planted mistakes, each of which the simulator has to find'
 	@echo '  make sweep         every byte of metadata damaged'
 	@echo '  make fuzz          fuzzers of media, tables and scripts (SECONDS=n)'
@@ -66,13 +68,14 @@ install: module
 	@$(KBUILD) modules_install
 	depmod -a
 
-.PHONY: deps-build deps-vm deps-debug deps-bench
-deps-build deps-vm deps-debug deps-bench: deps-%:
+.PHONY: deps-build deps-vm deps-debug deps-bench deps-profile
+deps-build deps-vm deps-debug deps-bench deps-profile: deps-%:
 	@scripts/install-deps $*
 
 include shim/shim.mk
 include tests/unit/unit.mk
 include tests/load/load.mk
+include bench/native/native.mk
 include tests/vm/vm.mk
 include bench/bench.mk
 include sim/sim.mk
