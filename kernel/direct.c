@@ -60,7 +60,7 @@ static bool log_covers(struct pcache *pc, struct pcache_shard *sh, sector_t sect
 
 /**
  * pcache_direct_try() - May a write go around the cache?
- * @rq: write of which nothing is in the log yet
+ * @rq: write of which nothing is in the log yet; the mode is write-around
  *
  * Not while anything is dirty that was acknowledged: that has to be on the backing
  * device first. Write zeroes may not: it takes no FUA.
@@ -76,8 +76,7 @@ int pcache_direct_try(struct pcache_request *rq)
 	struct pcache_shard *sh = pcache_index_shard(pc, sector);
 	int r = 0;
 
-	if (rq->direct || pcache_mode_now(pc) != PCACHE_WRITEAROUND ||
-	    bio_op(rq->bio) != REQ_OP_WRITE ||
+	if (rq->direct || bio_op(rq->bio) != REQ_OP_WRITE ||
 	    rq->iter.bi_size != rq->bio->bi_iter.bi_size || !pcache_writeback_settled(pc))
 		return 0;
 	spin_lock(&sh->lock);

@@ -70,7 +70,7 @@ int pcache_extent_copy_to_bio(struct pcache *pc, const struct pcache_extent *e,
 			      struct bio *bio, struct bvec_iter iter)
 {
 	const void *src;
-	u8 buf[SECTOR_SIZE] __aligned(8);
+	u8 buf[SECTOR_SIZE] __aligned(8) __uninitialized;
 	u32 crc = PCACHE_CRC_SEED, i;
 
 	if (!pc->data_crc)
@@ -105,7 +105,7 @@ int pcache_extent_copy_to_room(struct pcache *pc, const struct pcache_extent *e,
 	u32 sectors = pc->data_crc ? e->key_sectors : e->sectors;
 	const void *src = pcache_seg_data(pc, e->seg, (e->off - skip) << SECTOR_SHIFT);
 	void *dst = pcache_seg_data(pc, room->seg, room->off << SECTOR_SHIFT);
-	u8 buf[SECTOR_SIZE] __aligned(8);
+	u8 buf[SECTOR_SIZE] __aligned(8) __uninitialized;
 	u32 crc = PCACHE_CRC_SEED, i, n;
 	bool good = true;
 
@@ -137,7 +137,7 @@ int pcache_extent_copy_to_room(struct pcache *pc, const struct pcache_extent *e,
 u32 pcache_extent_crc(struct pcache *pc, const struct pcache_extent *e)
 {
 	const void *src = pcache_seg_data(pc, e->seg, e->off << SECTOR_SHIFT);
-	u8 buf[SECTOR_SIZE] __aligned(8);
+	u8 buf[SECTOR_SIZE] __aligned(8) __uninitialized;
 	u32 crc = PCACHE_CRC_SEED, i;
 
 	for (i = 0; i < e->sectors; i++, src += SECTOR_SIZE) {

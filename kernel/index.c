@@ -15,7 +15,6 @@
  * which never cross a stretch, need one lock. All extents come from keys in
  * the log and go when key_tail passes these, so DRAM is bounded by the cache.
  */
-#include <linux/hash.h>
 #include <linux/log2.h>
 #include <linux/slab.h>
 
@@ -34,6 +33,7 @@ struct entry {
 #define ENTRY_CLEAN		BIT_ULL(0)
 #define ENTRY_USED		BIT_ULL(1)
 #define ENTRY_DISCARDED		BIT_ULL(2)
+#define ENTRY_FLAGS		(ENTRY_CLEAN | ENTRY_USED | ENTRY_DISCARDED)
 #define LEAF_HEADER_BYTES	(sizeof(struct rb_node) + 2 * sizeof(void *))
 #define LEAF_ROOM_BYTES		(PCACHE_LEAF_BYTES - LEAF_HEADER_BYTES)
 #define LEAF_PLAIN		(LEAF_ROOM_BYTES / sizeof(struct entry))
@@ -83,6 +83,55 @@ static u32 entry_sectors(const struct entry *en)
 	return ((en->where >> 3) & 0x1fff) + 1;
 }
 
+static sector_t entry_end(const struct entry *en)
+{
+	return entry_sector(en) + entry_sectors(en);
+}
+
+static u32 entry_seg(const struct entry *en)
+{
+	return en->place >> 44;
+}
+
+static u32 entry_off(const struct entry *en)
+{
+	return (en->place >> 29) & 0x7fff;
+}
+
+static u64 pack_where(sector_t sector, u32 sectors, u64 flags)
+{
+	return (u64)sector << 16 | (u64)(sectors - 1) << 3 | flags;
+}
+
+static struct entry pack(const struct pcache_tree *t, const struct pcache_extent *e)
+{
+	struct entry en = {
+		.where = pack_where(e->sector, e->sectors,
+				    (e->discarded ? ENTRY_DISCARDED : 0) |
+				    (e->used ? ENTRY_USED : 0) | (e->clean ? ENTRY_CLEAN : 0)),
+		.place = (u64)e->seg << 44 | (u64)e->off << 29,
+	};
+
+	if (t->crc)
+		en.place |= (u64)e->key_delta << 16 | (u64)(e->key_sectors - 1) << 3;
+	return en;
+}
+
+/* The part of an entry from @skip sectors behind its first one on, @sectors long. */
+static struct entry entry_part(const struct pcache_tree *t, const struct entry *en, u32 skip,
+			       u32 sectors)
+{
+	return (struct entry) {
+		.where = pack_where(entry_sector(en) + skip, sectors, en->where & ENTRY_FLAGS),
+		.place = en->place + ((u64)skip << 29) + (t->crc ? (u64)skip << 16 : 0),
+	};
+}
+
+static u32 leaf_crc(const struct pcache_tree *t, const struct pcache_leaf *leaf, u32 i)
+{
+	return t->crc ? leaf->crc[i] : 0;
+}
+
 static void leaf_get(const struct pcache_tree *t, const struct pcache_leaf *leaf, u32 i,
 		     struct pcache_extent *e)
 {
@@ -93,26 +142,25 @@ static void leaf_get(const struct pcache_tree *t, const struct pcache_leaf *leaf
 	e->clean = en->where & ENTRY_CLEAN;
 	e->used = en->where & ENTRY_USED;
 	e->discarded = en->where & ENTRY_DISCARDED;
-	e->seg = en->place >> 44;
-	e->off = (en->place >> 29) & 0x7fff;
+	e->seg = entry_seg(en);
+	e->off = entry_off(en);
 	e->key_delta = (en->place >> 16) & 0x1fff;
 	e->key_sectors = ((en->place >> 3) & 0x1fff) + 1;
-	e->crc = t->crc ? leaf->crc[i] : 0;
+	e->crc = leaf_crc(t, leaf, i);
+}
+
+static void leaf_put(const struct pcache_tree *t, struct pcache_leaf *leaf, u32 i,
+		     struct entry en, u32 crc)
+{
+	leaf->entry[i] = en;
+	if (t->crc)
+		leaf->crc[i] = crc;
 }
 
 static void leaf_set(const struct pcache_tree *t, struct pcache_leaf *leaf, u32 i,
 		     const struct pcache_extent *e)
 {
-	struct entry *en = &leaf->entry[i];
-
-	en->where = (u64)e->sector << 16 | (u64)(e->sectors - 1) << 3 |
-		    (e->discarded ? ENTRY_DISCARDED : 0) | (e->used ? ENTRY_USED : 0) |
-		    (e->clean ? ENTRY_CLEAN : 0);
-	en->place = (u64)e->seg << 44 | (u64)e->off << 29;
-	if (t->crc) {
-		en->place |= (u64)e->key_delta << 16 | (u64)(e->key_sectors - 1) << 3;
-		leaf->crc[i] = e->crc;
-	}
+	leaf_put(t, leaf, i, pack(t, e), e->crc);
 }
 
 static void leaf_move(const struct pcache_tree *t, struct pcache_leaf *to, u32 to_i,
@@ -197,12 +245,13 @@ static struct pcache_leaf *leaf_for(struct pcache_tree *t, sector_t sector)
 /* How many entries of @leaf begin before @sector. */
 static u32 leaf_rank(const struct pcache_leaf *leaf, sector_t sector)
 {
+	u64 where = pack_where(sector, 1, 0);
 	u32 lo = 0, hi = leaf->nr;
 
 	while (lo < hi) {
 		u32 mid = (lo + hi) / 2;
 
-		if (entry_sector(&leaf->entry[mid]) < sector)
+		if (leaf->entry[mid].where < where)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -213,17 +262,12 @@ static u32 leaf_rank(const struct pcache_leaf *leaf, sector_t sector)
 /* The first entry that ends behind @sector; false: there is none. */
 static bool seek(struct pcache_tree *t, sector_t sector, struct cursor *c)
 {
-	const struct entry *before;
-
 	c->leaf = leaf_for(t, sector);
 	if (!c->leaf)
 		return false;
 	c->i = leaf_rank(c->leaf, sector);
-	if (c->i > 0) {
-		before = &c->leaf->entry[c->i - 1];
-		if (entry_sector(before) + entry_sectors(before) > sector)
-			c->i--;
-	}
+	if (c->i > 0 && entry_end(&c->leaf->entry[c->i - 1]) > sector)
+		c->i--;
 	if (c->i == c->leaf->nr) {
 		c->leaf = leaf_next(c->leaf);
 		c->i = 0;
@@ -232,11 +276,11 @@ static bool seek(struct pcache_tree *t, sector_t sector, struct cursor *c)
 }
 
 /*
- * Inserts @e as entry @i of @leaf. When that is full, what comes at its end goes
+ * Inserts @en as entry @i of @leaf. When that is full, what comes at its end goes
  * to the front of the next leaf, if there is room; otherwise the leaf splits.
  */
 static void leaf_insert(struct pcache_tree *t, struct pcache_leaf *leaf, u32 i,
-			const struct pcache_extent *e)
+			struct entry en, u32 crc)
 {
 	struct pcache_leaf *next = i == leaf_capacity(t) ? leaf_next(leaf) : NULL;
 
@@ -258,7 +302,7 @@ static void leaf_insert(struct pcache_tree *t, struct pcache_leaf *leaf, u32 i,
 		}
 	}
 	leaf_move(t, leaf, i + 1, leaf, i, leaf->nr - i);
-	leaf_set(t, leaf, i, e);
+	leaf_put(t, leaf, i, en, crc);
 	leaf->nr++;
 }
 
@@ -408,22 +452,25 @@ bool pcache_tree_prepare(struct pcache_tree *t, u32 inserts, gfp_t gfp)
 }
 
 /* What is discarded counts as nothing. */
-static void count_part(const struct pcache_extent *e, u32 sectors, struct pcache_delta *d)
+static void count_part(u64 flags, u32 sectors, struct pcache_delta *d)
 {
-	if (e->discarded)
+	if (flags & ENTRY_DISCARDED)
 		return;
-	if (e->clean)
+	if (flags & ENTRY_CLEAN)
 		d->clean += sectors;
 	else
 		d->dirty += sectors;
 }
 
-/* Does a cut with @match take @e out? */
-static bool is_cut(const struct pcache_extent *e, const struct pcache_extent *match)
+/* Does a cut with @match take @en out? */
+static bool is_cut(const struct entry *en, const struct pcache_extent *match)
 {
-	if (!match)
-		return true;
-	return pcache_same_place(e, match) && (e->discarded ? match->discarded : e->clean);
+	bool discarded = en->where & ENTRY_DISCARDED;
+
+	if (entry_seg(en) != match->seg ||
+	    entry_off(en) - entry_sector(en) != match->off - match->sector)
+		return false;
+	return discarded ? match->discarded : en->where & ENTRY_CLEAN;
 }
 
 /**
@@ -442,46 +489,45 @@ void pcache_tree_cut(struct pcache_tree *t, sector_t sector, u32 sectors,
 		     const struct pcache_extent *match, struct pcache_delta *d)
 {
 	sector_t end = sector + sectors;
-	struct pcache_extent e, left, right;
 	bool removed = false;
 	struct cursor c;
 	bool more;
 
 	for (more = seek(t, sector, &c); more; ) {
+		struct entry en = c.leaf->entry[c.i];
+		u32 crc = leaf_crc(t, c.leaf, c.i), left, right;
 		sector_t lo, hi;
 
-		leaf_get(t, c.leaf, c.i, &e);
-		if (e.sector >= end)
+		if (entry_sector(&en) >= end)
 			break;
-		if (!is_cut(&e, match)) {
+		if (match && !is_cut(&en, match)) {
 			more = cursor_advance(&c);
 			continue;
 		}
-		lo = max_t(sector_t, e.sector, sector);
-		hi = min_t(sector_t, pcache_extent_end(&e), end);
-		count_part(&e, hi - lo, d);
+		lo = max_t(sector_t, entry_sector(&en), sector);
+		hi = min_t(sector_t, entry_end(&en), end);
+		count_part(en.where, hi - lo, d);
 
-		left = pcache_extent_part(&e, e.sector, lo);
-		right = pcache_extent_part(&e, hi, pcache_extent_end(&e));
-		if (left.sectors && right.sectors && match && !t->nr_spares &&
-		    !leaf_takes(t, c.leaf, c.i + 1)) {
-			count_part(&e, right.sectors, d);
-			right.sectors = 0;
+		left = lo - entry_sector(&en);
+		right = entry_end(&en) - hi;
+		if (left && right && match && !t->nr_spares && !leaf_takes(t, c.leaf, c.i + 1)) {
+			count_part(en.where, right, d);
+			right = 0;
 			t->forgot = true;
 		}
 		/* A key of the same place may stand further on in the log, dirty. */
-		t->no_fills |= match && e.discarded && t->forgot;
-		if (left.sectors && right.sectors) {
-			leaf_set(t, c.leaf, c.i, &left);
-			leaf_insert(t, c.leaf, c.i + 1, &right);
+		t->no_fills |= match && (en.where & ENTRY_DISCARDED) && t->forgot;
+		if (left)
+			c.leaf->entry[c.i] = entry_part(t, &en, 0, left);
+		if (right) {
+			en = entry_part(t, &en, hi - entry_sector(&en), right);
+			if (left)
+				leaf_insert(t, c.leaf, c.i + 1, en, crc);
+			else
+				c.leaf->entry[c.i] = en;
 			break;
 		}
-		if (right.sectors) {
-			leaf_set(t, c.leaf, c.i, &right);
-			break;
-		}
-		if (left.sectors) {
-			leaf_set(t, c.leaf, c.i, &left);
+		if (left) {
 			more = cursor_advance(&c);
 		} else {
 			more = cursor_remove(t, &c);
@@ -492,13 +538,134 @@ void pcache_tree_cut(struct pcache_tree *t, sector_t sector, u32 sectors,
 		leaf_merge(t, sector);
 }
 
-/* Can @b follow @a in one entry? */
-static bool mergeable(const struct pcache_tree *t, const struct pcache_extent *a,
-		      const struct pcache_extent *b)
+/* Can @b follow @a in one entry? Between their places is what is between their sectors. */
+static bool mergeable(const struct pcache_tree *t, const struct entry *a, const struct entry *b)
 {
-	return !t->crc && pcache_extent_end(a) == b->sector && pcache_same_place(a, b) &&
-	       a->clean == b->clean && a->discarded == b->discarded &&
-	       a->sector / PCACHE_STRETCH_SECTORS == b->sector / PCACHE_STRETCH_SECTORS;
+	u64 unlike = ENTRY_CLEAN | ENTRY_DISCARDED;
+
+	return !t->crc && b->place - a->place == (u64)entry_sectors(a) << 29 &&
+	       entry_end(a) == entry_sector(b) &&
+	       !((a->where ^ b->where) & unlike) &&
+	       entry_sector(a) / PCACHE_STRETCH_SECTORS == entry_sector(b) / PCACHE_STRETCH_SECTORS;
+}
+
+static struct entry merged(const struct entry *a, const struct entry *b)
+{
+	return (struct entry) {
+		.where = pack_where(entry_sector(a), entry_sectors(a) + entry_sectors(b),
+				    (a->where | b->where) & ENTRY_FLAGS),
+		.place = a->place,
+	};
+}
+
+/**
+ * struct gap - where a new extent goes in a leaf
+ * @leaf: leaf
+ * @from: the first entry that it overwrites, at least in part
+ * @to: the one behind the last
+ */
+struct gap {
+	struct pcache_leaf *leaf;
+	u32 from;
+	u32 to;
+};
+
+/* Finds what @en overwrites. False: some of that is in another leaf. */
+static bool find_gap(const struct entry *en, struct pcache_leaf *leaf, struct gap *g)
+{
+	sector_t sector = entry_sector(en), end = entry_end(en);
+	struct pcache_leaf *next;
+	u32 i = leaf_rank(leaf, sector);
+
+	g->leaf = leaf;
+	g->from = i;
+	if (i > 0 && entry_end(&leaf->entry[i - 1]) > sector)
+		g->from--;
+	while (i < leaf->nr && entry_sector(&leaf->entry[i]) < end)
+		i++;
+	g->to = i;
+	if (i < leaf->nr || (i > 0 && entry_end(&leaf->entry[i - 1]) >= end))
+		return true;
+	next = leaf_next(leaf);
+	return !next || entry_sector(&next->entry[0]) >= end;
+}
+
+static void count_gap(const struct gap *g, const struct entry *en, struct pcache_delta *d)
+{
+	u32 i;
+
+	for (i = g->from; i < g->to; i++) {
+		const struct entry *old = &g->leaf->entry[i];
+		sector_t lo = max_t(sector_t, entry_sector(old), entry_sector(en));
+		sector_t hi = min_t(sector_t, entry_end(old), entry_end(en));
+
+		count_part(old->where, hi - lo, d);
+	}
+}
+
+/*
+ * Puts an extent into one leaf: what is left of the first and the last entry that it
+ * overwrites stays on its left and right, and what can be one entry becomes one. One move
+ * makes room for all of it. False, and nothing is done: it has no room.
+ */
+static bool fill_gap(struct pcache_tree *t, const struct gap *g, struct entry en, u32 crc,
+		     struct pcache_delta *d)
+{
+	struct pcache_leaf *leaf = g->leaf;
+	const struct entry *at = leaf->entry, *before, *behind;
+	u32 from = g->from, to = g->to, put, i;
+	bool has_left = from < to && entry_sector(&at[from]) < entry_sector(&en);
+	bool has_right = from < to && entry_end(&at[to - 1]) > entry_end(&en);
+	u32 left_crc = has_left ? leaf_crc(t, leaf, from) : 0;
+	u32 right_crc = has_right ? leaf_crc(t, leaf, to - 1) : 0;
+	struct entry new = en, left, right;
+
+	if (has_left)
+		left = entry_part(t, &at[from], 0, entry_sector(&en) - entry_sector(&at[from]));
+	if (has_right)
+		right = entry_part(t, &at[to - 1], entry_end(&en) - entry_sector(&at[to - 1]),
+				   entry_end(&at[to - 1]) - entry_end(&en));
+	before = has_left ? &left : from > 0 ? &at[from - 1] : NULL;
+	behind = has_right ? &right : to < leaf->nr ? &at[to] : NULL;
+	if (before && mergeable(t, before, &new)) {
+		new = merged(before, &new);
+		from -= !has_left;
+		has_left = false;
+	}
+	if (behind && mergeable(t, &new, behind)) {
+		new = merged(&new, behind);
+		to += !has_right;
+		has_right = false;
+	}
+
+	put = has_left + 1 + has_right;
+	if (leaf->nr - (to - from) + put > leaf_capacity(t))
+		return false;
+	count_gap(g, &en, d);
+	if (to - from != put) {
+		leaf_move(t, leaf, from + put, leaf, to, leaf->nr - to);
+		leaf->nr = leaf->nr - (to - from) + put;
+	}
+	i = from;
+	if (has_left)
+		leaf_put(t, leaf, i++, left, left_crc);
+	leaf_put(t, leaf, i++, new, crc);
+	if (has_right)
+		leaf_put(t, leaf, i, right, right_crc);
+	if (to - from > put)
+		leaf_merge(t, entry_sector(&en));
+	return true;
+}
+
+/* The first extent of a tree. */
+static void insert_first(struct pcache_tree *t, struct entry en, u32 crc)
+{
+	struct pcache_leaf *leaf = take_spare(t);
+
+	leaf_put(t, leaf, 0, en, crc);
+	leaf->nr = 1;
+	rb_link_node(&leaf->node, NULL, &t->root.rb_node);
+	rb_insert_color(&leaf->node, &t->root);
 }
 
 /**
@@ -507,45 +674,32 @@ static bool mergeable(const struct pcache_tree *t, const struct pcache_extent *a
  * @e: extent
  * @d: what it overwrote is added here
  *
+ * Nearly always all that changes is in one leaf that has room; otherwise the range is
+ * taken out first. So it is where the leaf would not begin before the extent: then that
+ * goes to the end of the leaf before, with those that are put in next to it, and
+ * pcache_tree_need() holds.
+ *
  * Uses up to pcache_tree_need(1) spare leaves.
  */
 void pcache_tree_insert(struct pcache_tree *t, const struct pcache_extent *e,
 			struct pcache_delta *d)
 {
-	struct pcache_extent new = *e, near;
-	struct pcache_leaf *leaf;
-	u32 i;
+	struct entry en = pack(t, e);
+	struct pcache_leaf *leaf = leaf_for(t, e->sector);
+	struct gap gap;
 
+	if (leaf && entry_sector(&leaf->entry[0]) < e->sector && find_gap(&en, leaf, &gap) &&
+	    fill_gap(t, &gap, en, e->crc, d))
+		return;
 	pcache_tree_cut(t, e->sector, e->sectors, NULL, d);
 	leaf = leaf_for(t, e->sector);
 	if (!leaf) {
-		leaf = take_spare(t);
-		leaf_set(t, leaf, 0, &new);
-		leaf->nr = 1;
-		rb_link_node(&leaf->node, NULL, &t->root.rb_node);
-		rb_insert_color(&leaf->node, &t->root);
+		insert_first(t, en, e->crc);
 		return;
 	}
-	i = leaf_rank(leaf, e->sector);
-	if (i < leaf->nr) {
-		leaf_get(t, leaf, i, &near);
-		if (mergeable(t, &new, &near)) {
-			new.sectors += near.sectors;
-			new.used |= near.used;
-			leaf->nr--;
-			leaf_move(t, leaf, i, leaf, i + 1, leaf->nr - i);
-		}
-	}
-	if (i > 0) {
-		leaf_get(t, leaf, i - 1, &near);
-		if (mergeable(t, &near, &new)) {
-			near.sectors += new.sectors;
-			near.used |= new.used;
-			leaf_set(t, leaf, i - 1, &near);
-			return;
-		}
-	}
-	leaf_insert(t, leaf, i, &new);
+	find_gap(&en, leaf, &gap);
+	if (!fill_gap(t, &gap, en, e->crc, d))
+		leaf_insert(t, leaf, gap.from, en, e->crc);
 }
 
 /*
@@ -654,7 +808,7 @@ sector_t pcache_tree_discard(struct pcache_tree *t, sector_t at, sector_t end, u
 			leaf_set(t, c.leaf, c.i, &part);
 		else
 			continue;
-		count_part(&got, part.sectors, d);
+		count_part(got.clean ? ENTRY_CLEAN : 0, part.sectors, d);
 	}
 	return at;
 }
@@ -678,6 +832,43 @@ bool pcache_tree_first(struct pcache_tree *t, sector_t sector, struct pcache_ext
 }
 
 /**
+ * pcache_tree_look_up() - Find what lies at a sector and right behind it.
+ * @t: tree, locked
+ * @sector: where
+ * @end: behind it; the sector to stop before
+ * @use: what is found counts as used
+ * @e: gets the range from @sector on in which all is alike, and the place if there is one
+ *
+ * Return: is it cached? What is discarded counts as a hole.
+ */
+bool pcache_tree_look_up(struct pcache_tree *t, sector_t sector, sector_t end, bool use,
+			 struct pcache_extent *e)
+{
+	struct cursor c;
+	bool found = seek(t, sector, &c);
+	u32 skip;
+
+	if (found)
+		leaf_get(t, c.leaf, c.i, e);
+	if (!found || e->sector > sector) {
+		e->sectors = (found ? min(e->sector, end) : end) - sector;
+		e->sector = sector;
+		return false;
+	}
+	skip = sector - e->sector;
+	e->sectors = min(end, pcache_extent_end(e)) - sector;
+	e->sector = sector;
+	e->off += skip;
+	e->key_delta += skip;
+	if (e->discarded)
+		return false;
+	/* What is hot is not stored to at each hit. */
+	if (use && !e->used)
+		c.leaf->entry[c.i].where |= ENTRY_USED;
+	return true;
+}
+
+/**
  * pcache_tree_is_hole() - Is nothing in a range?
  * @t: tree, locked
  * @sector: first sector
@@ -688,19 +879,6 @@ bool pcache_tree_is_hole(struct pcache_tree *t, sector_t sector, u32 sectors)
 	struct pcache_extent e;
 
 	return !pcache_tree_first(t, sector, &e) || e.sector >= sector + sectors;
-}
-
-/**
- * pcache_tree_use() - Note that the extent at a sector is used.
- * @t: tree, locked
- * @sector: in an extent
- */
-void pcache_tree_use(struct pcache_tree *t, sector_t sector)
-{
-	struct cursor c;
-
-	if (seek(t, sector, &c))
-		c.leaf->entry[c.i].where |= ENTRY_USED;
 }
 
 /* The backing device has it, and somebody may need it. What is discarded is as clean as it was. */
@@ -801,16 +979,6 @@ void pcache_index_exit(struct pcache *pc)
 	mempool_exit(&pc->leaf_pool);
 }
 
-/**
- * pcache_index_shard() - The shard of a sector.
- * @pc: cache
- * @sector: on the backing device
- */
-struct pcache_shard *pcache_index_shard(struct pcache *pc, sector_t sector)
-{
-	return &pc->shards[hash_64(sector / PCACHE_STRETCH_SECTORS, pc->shard_bits)];
-}
-
 /*
  * Tops up a locked shard's spare leaves, letting go of the lock meanwhile.
  * False: not enough of them; locked all the same.
@@ -878,7 +1046,8 @@ void pcache_index_insert(struct pcache *pc, struct pcache_shard *sh,
 	struct pcache_delta d = { };
 
 	lockdep_assert_held(&sh->lock);
-	pcache_read_void_fills(sh, e->sector, e->sectors);
+	if (!list_empty(&sh->misses))
+		pcache_read_void_fills(sh, e->sector, e->sectors);
 	pcache_tree_insert(&sh->tree, e, &d);
 	/* A clean one over cached data is a second turn of that data. */
 	if (!e->clean && (d.dirty || d.clean))

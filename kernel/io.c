@@ -102,7 +102,7 @@ static void copy_from_bio(void *dst, struct bio *bio, struct bvec_iter *iter, u3
  */
 static u32 store_bio_crc(void *dst, struct bio *bio, struct bvec_iter *iter, u32 sectors)
 {
-	u8 buf[SECTOR_SIZE] __aligned(8);
+	u8 buf[SECTOR_SIZE] __aligned(8) __uninitialized;
 	u32 crc = PCACHE_CRC_SEED;
 
 	while (sectors--) {
@@ -234,7 +234,7 @@ static void write_indexed(struct pcache_request *rq)
 
 	pcache_count(pc, PCACHE_STAT_WRITES, 1);
 	if (!(rq->bio->bi_opf & REQ_FUA) && !pcache_io_waits_for_clean(pc)) {
-		end_request(rq, 0);
+		pcache_request_put(rq, BLK_STS_OK);
 		return;
 	}
 	rq->waiter.done = committed;
@@ -248,14 +248,14 @@ static bool no_direct_in_way(struct pcache_shard *sh, const struct pcache_extent
 {
 	const struct pcache_extent *last = &keys[nr - 1];
 
-	return !pcache_direct_in_way(sh, keys[0].sector, pcache_extent_end(last) - keys[0].sector,
-				     arg);
+	return list_empty(&sh->directs) ||
+	       !pcache_direct_in_way(sh, keys[0].sector,
+				     pcache_extent_end(last) - keys[0].sector, arg);
 }
 
 /* The same for all that is left of a write, before any room is taken. */
-static bool must_wait_for_direct(struct pcache_request *rq)
+static bool must_wait_for_direct(struct pcache_request *rq, struct pcache_shard *sh)
 {
-	struct pcache_shard *sh = pcache_index_shard(rq->pc, rq->sector);
 	bool wait;
 
 	if (list_empty_careful(&sh->directs))
@@ -297,13 +297,14 @@ static bool has_credit(const struct pcache_request *rq)
 static int write_chunk(struct pcache_request *rq, bool may_wait)
 {
 	struct pcache *pc = rq->pc;
-	struct pcache_extent keys[PCACHE_CHUNK_KEYS];
+	struct pcache_shard *sh = pcache_index_shard(pc, rq->sector);
+	struct pcache_extent keys[PCACHE_CHUNK_KEYS] __uninitialized;
+	u32 crcs[PCACHE_CHUNK_KEYS] __uninitialized, nr;
 	struct bvec_iter iter = rq->iter;
-	u32 crcs[PCACHE_CHUNK_KEYS], nr;
 	struct pcache_room room;
 	int r;
 
-	if (must_wait_for_direct(rq))
+	if (must_wait_for_direct(rq, sh))
 		return -EBUSY;
 	if (!has_credit(rq))
 		return -EDQUOT;
@@ -316,7 +317,7 @@ static int write_chunk(struct pcache_request *rq, bool may_wait)
 		atomic64_sub(room.sectors, &pc->io.credit);
 	pcache_room_copy_bio(pc, &room, rq->bio, &iter, crcs);
 	nr = pcache_room_keys(pc, &room, rq->sector, false, crcs, keys);
-	r = pcache_log_extents(pc, pcache_index_shard(pc, rq->sector), keys, nr,
+	r = pcache_log_extents(pc, sh, keys, nr,
 			       may_wait ? PCACHE_WAITS_FOR_INDEX : PCACHE_WAITS_FOR_KSETS,
 			       no_direct_in_way, rq);
 	pcache_room_put(pc, &room);
@@ -333,10 +334,13 @@ static int write_chunk(struct pcache_request *rq, bool may_wait)
  */
 static int write_chunks(struct pcache_request *rq, bool may_wait)
 {
-	int r = READ_ONCE(rq->pc->state) == PCACHE_RW ? pcache_direct_try(rq) : 0;
+	struct pcache *pc = rq->pc;
+	int r = 0;
 
+	if (pcache_mode_now(pc) == PCACHE_WRITEAROUND && READ_ONCE(pc->state) == PCACHE_RW)
+		r = pcache_direct_try(rq);
 	while (!r && rq->iter.bi_size) {
-		if (READ_ONCE(rq->pc->state) != PCACHE_RW)
+		if (READ_ONCE(pc->state) != PCACHE_RW)
 			return -EIO;
 		r = write_chunk(rq, may_wait);
 	}

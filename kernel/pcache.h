@@ -18,6 +18,7 @@
 #include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/completion.h>
+#include <linux/hash.h>
 #include <linux/list.h>
 #include <linux/mempool.h>
 #include <linux/mutex.h>
@@ -192,22 +193,24 @@ static inline bool pcache_pos_same(const struct pcache_pos *a, const struct pcac
  * @sectors: length
  * @seg: logical id of the segment
  * @off: sectors, in its data area
+ * @crc: of its key's whole data (data_crc only)
  * @key_delta: sectors from the key's first to this one (data_crc only)
  * @key_sectors: length of the key it came from (data_crc only)
- * @crc: of that key's whole data (data_crc only)
  * @clean: the backing device holds these bytes durably
  * @used: it was read since it was stored, in memory only
  * @discarded: nobody needs these bytes: reads go past it, and @used tells nothing. It is there
  *	       because its key is still in the log
+ *
+ * Copied often: it is to stay within half a cache line.
  */
 struct pcache_extent {
 	sector_t sector;
 	u32 sectors;
 	u32 seg;
 	u32 off;
-	u32 key_delta;
-	u32 key_sectors;
 	u32 crc;
+	u16 key_delta;
+	u16 key_sectors;
 	bool clean;
 	bool used;
 	bool discarded;
@@ -317,15 +320,15 @@ bool pcache_tree_clean(struct pcache_tree *t, const struct pcache_extent *e,
 sector_t pcache_tree_discard(struct pcache_tree *t, sector_t at, sector_t end, u32 max,
 			     struct pcache_delta *d);
 bool pcache_tree_first(struct pcache_tree *t, sector_t sector, struct pcache_extent *e);
+bool pcache_tree_look_up(struct pcache_tree *t, sector_t sector, sector_t end, bool use,
+			 struct pcache_extent *e);
 bool pcache_tree_is_hole(struct pcache_tree *t, sector_t sector, u32 sectors);
-void pcache_tree_use(struct pcache_tree *t, sector_t sector);
 bool pcache_tree_find_used(struct pcache_tree *t, const struct pcache_extent *e, sector_t from,
 			   struct pcache_extent *part);
 bool pcache_tree_is_clean(struct pcache_tree *t, const struct pcache_extent *e);
 
 int pcache_index_init(struct pcache *pc);
 void pcache_index_exit(struct pcache *pc);
-struct pcache_shard *pcache_index_shard(struct pcache *pc, sector_t sector);
 bool pcache_index_lock(struct pcache *pc, struct pcache_shard *sh, u32 inserts)
 	__acquires(&sh->lock);
 void pcache_index_lock_wait(struct pcache *pc, struct pcache_shard *sh, u32 inserts)
@@ -440,7 +443,6 @@ struct pcache_room {
 #define PCACHE_WORN_SEGS	16
 #define PCACHE_WORN_SEGS_MIN	4
 
-struct pcache_segment *pcache_seg(const struct pcache *pc, u32 seg);
 u32 pcache_segs_all(const struct pcache *pc);
 bool pcache_seg_read_info(void *media, struct pcache_slots *slots,
 			  struct pcache_media_seg_info *info);
@@ -451,8 +453,6 @@ int pcache_segs_read(struct pcache *pc, u32 from, u32 to);
 void pcache_segs_publish(struct pcache *pc, u32 to);
 void pcache_segs_exit(struct pcache *pc);
 void pcache_segs_settle(struct pcache *pc);
-void *pcache_seg_data(struct pcache *pc, u32 seg, u32 off_bytes);
-void pcache_seg_get(struct pcache *pc, u32 seg);
 void pcache_seg_put(struct pcache *pc, u32 seg, u32 refs);
 bool pcache_room_get(struct pcache *pc, u32 sectors, struct pcache_room *room);
 void pcache_room_put(struct pcache *pc, const struct pcache_room *room);
@@ -1220,6 +1220,51 @@ void pcache_wear_out(struct pcache *pc);
 int pcache_set_mode(struct pcache *pc, enum pcache_mode mode);
 void pcache_event(struct pcache *pc);
 const char *pcache_state_name(enum pcache_state state);
+
+/*
+ * What every request needs, on its short way
+ */
+
+/**
+ * pcache_seg() - A segment.
+ * @pc: cache
+ * @seg: logical id, checked
+ */
+static inline struct pcache_segment *pcache_seg(const struct pcache *pc, u32 seg)
+{
+	return &pc->segs.chunk[seg / PCACHE_CHUNK_SEGS][seg % PCACHE_CHUNK_SEGS];
+}
+
+/**
+ * pcache_seg_data() - Where a place in a segment's data area is.
+ * @pc: cache
+ * @seg: logical id, checked
+ * @off_bytes: in the data area
+ */
+static inline void *pcache_seg_data(struct pcache *pc, u32 seg, u32 off_bytes)
+{
+	return pcache_seg(pc, seg)->media + PCACHE_SEG_DATA_OFF + off_bytes;
+}
+
+/**
+ * pcache_seg_get() - Take a ref of a segment that has one already.
+ * @pc: cache
+ * @seg: logical id
+ */
+static inline void pcache_seg_get(struct pcache *pc, u32 seg)
+{
+	atomic_inc(&pcache_seg(pc, seg)->refs);
+}
+
+/**
+ * pcache_index_shard() - The shard of a sector.
+ * @pc: cache
+ * @sector: on the backing device
+ */
+static inline struct pcache_shard *pcache_index_shard(struct pcache *pc, sector_t sector)
+{
+	return &pc->shards[hash_64(sector / PCACHE_STRETCH_SECTORS, pc->shard_bits)];
+}
 
 /*
  * stats.c: counters and histograms

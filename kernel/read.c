@@ -135,9 +135,9 @@ static struct bvec_iter whole_miss(const struct miss *m)
  */
 static void fill(struct pcache *pc, struct miss *m)
 {
-	struct pcache_extent keys[PCACHE_CHUNK_KEYS];
+	struct pcache_extent keys[PCACHE_CHUNK_KEYS] __uninitialized;
+	u32 crcs[PCACHE_CHUNK_KEYS] __uninitialized, nr;
 	struct bvec_iter iter = whole_miss(m);
-	u32 crcs[PCACHE_CHUNK_KEYS], nr;
 	struct pcache_room room;
 
 	if (!may_fill(pc) || READ_ONCE(m->voided) || !pcache_room_get(pc, m->sectors, &room)) {
@@ -319,27 +319,15 @@ static u32 look_up(struct pcache_request *rq, sector_t sector, sector_t end, str
 {
 	struct pcache *pc = rq->pc;
 	struct pcache_shard *sh = pcache_index_shard(pc, sector);
-	struct pcache_extent e;
-	u32 nr = 0;
+	u32 nr;
 
 	spin_lock(&sh->lock);
-	for (; nr < PARTS_MAX && sector < end; nr++) {
+	for (nr = 0; nr < PARTS_MAX && sector < end; nr++) {
 		struct part *p = &parts[nr];
-		bool found = pcache_tree_first(&sh->tree, sector, &e) && e.sector < end;
 
-		p->hole = !found || e.sector > sector || e.discarded;
-		if (!found || e.sector > sector) {
-			p->e.sector = sector;
-			p->e.sectors = (found ? e.sector : end) - sector;
-		} else if (e.discarded) {
-			p->e = pcache_extent_part(&e, sector, min(end, pcache_extent_end(&e)));
-		} else {
-			p->e = pcache_extent_part(&e, sector, min(end, pcache_extent_end(&e)));
+		p->hole = !pcache_tree_look_up(&sh->tree, sector, end, !rq->cut_off, &p->e);
+		if (!p->hole)
 			pcache_seg_get(pc, p->e.seg);
-			/* What is hot is not stored to at each hit. */
-			if (!e.used && !rq->cut_off)
-				pcache_tree_use(&sh->tree, sector);
-		}
 		sector += p->e.sectors;
 	}
 	spin_unlock(&sh->lock);
@@ -394,11 +382,12 @@ void pcache_read(struct pcache_request *rq)
 {
 	struct bvec_iter iter = rq->bio->bi_iter;
 	sector_t sector = iter.bi_sector, end = bio_end_sector(rq->bio);
-	struct part parts[PARTS_MAX];
+	struct part parts[PARTS_MAX] __uninitialized;
 	bool hit = false, missed = false;
 	u32 nr, i;
 
-	rq->cut_off = pcache_stream_is_long(rq->pc, sector, end - sector);
+	rq->cut_off = READ_ONCE(rq->pc->cutoff_sectors) &&
+		      pcache_stream_is_long(rq->pc, sector, end - sector);
 	while (sector < end) {
 		nr = look_up(rq, sector, end, parts);
 		for (i = 0; i < nr; i++) {
@@ -411,8 +400,9 @@ void pcache_read(struct pcache_request *rq)
 				hit = true;
 				read_hit(rq, e, iter);
 			}
-			bio_advance_iter(rq->bio, &iter, e->sectors << SECTOR_SHIFT);
 			sector += e->sectors;
+			if (sector < end)
+				bio_advance_iter(rq->bio, &iter, e->sectors << SECTOR_SHIFT);
 		}
 	}
 	rq->outcome = missed ? PCACHE_MISS : PCACHE_HIT;

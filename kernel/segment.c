@@ -28,16 +28,6 @@
 #define HEADS_MAX	16
 
 /**
- * pcache_seg() - A segment.
- * @pc: cache
- * @seg: logical id, checked
- */
-struct pcache_segment *pcache_seg(const struct pcache *pc, u32 seg)
-{
-	return &pc->segs.chunk[seg / PCACHE_CHUNK_SEGS][seg % PCACHE_CHUNK_SEGS];
-}
-
-/**
  * pcache_segs_all() - How many segments there are, to look at all of them.
  * @pc: cache
  *
@@ -46,17 +36,6 @@ struct pcache_segment *pcache_seg(const struct pcache *pc, u32 seg)
 u32 pcache_segs_all(const struct pcache *pc)
 {
 	return smp_load_acquire(&pc->n_segs);	/* pairs with pcache_segs_publish() */
-}
-
-/**
- * pcache_seg_data() - Where a place in a segment's data area is.
- * @pc: cache
- * @seg: logical id, checked
- * @off_bytes: in the data area
- */
-void *pcache_seg_data(struct pcache *pc, u32 seg, u32 off_bytes)
-{
-	return pcache_seg(pc, seg)->media + PCACHE_SEG_DATA_OFF + off_bytes;
 }
 
 /*
@@ -318,16 +297,6 @@ void pcache_segs_settle(struct pcache *pc)
 		list_add_tail(&s->link, &segs->free);
 		segs->nr_free++;
 	}
-}
-
-/**
- * pcache_seg_get() - Take a ref of a segment that has one already.
- * @pc: cache
- * @seg: logical id
- */
-void pcache_seg_get(struct pcache *pc, u32 seg)
-{
-	atomic_inc(&pcache_seg(pc, seg)->refs);
 }
 
 /**

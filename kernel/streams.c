@@ -33,19 +33,16 @@ static struct pcache_stream *stream_at(struct pcache_streams *st, sector_t secto
 
 /**
  * pcache_stream_is_long() - Is a read's stream longer than the cutoff?
- * @pc: cache
+ * @pc: cache with a cutoff
  * @sector: the read's first sector
  * @sectors: its length, which counts
  */
 bool pcache_stream_is_long(struct pcache *pc, sector_t sector, u32 sectors)
 {
 	struct pcache_streams *st = &pc->streams;
-	u32 cutoff = READ_ONCE(pc->cutoff_sectors);
 	struct pcache_stream *s;
 	bool is_long;
 
-	if (!cutoff)
-		return false;
 	spin_lock(&st->lock);
 	s = stream_at(st, sector);
 	hlist_del_init(&s->hash);
@@ -53,7 +50,7 @@ bool pcache_stream_is_long(struct pcache *pc, sector_t sector, u32 sectors)
 	s->sectors += sectors;
 	hlist_add_head(&s->hash, bucket(st, s->next));
 	list_move_tail(&s->link, &st->seen);
-	is_long = s->sectors > cutoff;
+	is_long = s->sectors > READ_ONCE(pc->cutoff_sectors);
 	spin_unlock(&st->lock);
 	return is_long;
 }

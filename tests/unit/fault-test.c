@@ -2260,6 +2260,7 @@ static void test_turn_waits_for_nothing(void)
 	struct pcache *pc = make_bare(&f, SMALL_SEGS, SMALL_SECTORS);
 	struct pcache_journal *j = &pc->journal;
 	struct pcache_shard *sh = pcache_index_shard(pc, key.sector);
+	struct pcache_extent found;
 	void *ksets[64];
 	u32 nr = 0;
 
@@ -2270,7 +2271,7 @@ static void test_turn_waits_for_nothing(void)
 	for (log_key(pc, &key); j->open->nr_keys < PCACHE_KSET_KEYS; other.sector += 2)
 		log_key(pc, &other);
 	CHECK(pcache_index_lock(pc, sh, 1));
-	pcache_tree_use(&sh->tree, key.sector);
+	CHECK(pcache_tree_look_up(&sh->tree, key.sector, key.sector + 1, true, &found));
 	spin_unlock(&sh->lock);
 
 	port_set_alloc_failure(fail_all);
@@ -2370,7 +2371,7 @@ static void test_turn_of_what_is_discarded(void)
 	CHECK(!pcache_resume(pc));
 	log_key(pc, &key);
 	spin_lock(&sh->lock);
-	pcache_tree_use(&sh->tree, key.sector);
+	CHECK(pcache_tree_look_up(&sh->tree, key.sector, key.sector + 1, true, &found));
 	CHECK_EQ(sh->tree.nr_spares, 0);
 	spin_unlock(&sh->lock);
 	discarder.pc = pc;

@@ -270,17 +270,25 @@ static void do_clean(void)
 	check_delta(&is, &expected);
 }
 
-/* A read: the extent that it hits is used as a whole. */
-static void do_use(void)
+/* A read of cell @at and what follows: what is hit counts as used as a whole. */
+static void do_look_up(void)
 {
-	sector_t at = host_below(&rnd, SECTORS);
-	struct pcache_extent e;
+	sector_t at = host_below(&rnd, SECTORS), end = at + 1 + host_below(&rnd, SECTORS - at);
+	bool use = host_chance(&rnd, 800), hit, found;
+	struct pcache_extent e, whole;
 
-	if (!pcache_tree_first(&tree, at, &e))
-		return;
-	pcache_tree_use(&tree, max(at, e.sector));
-	for (u32 i = 0; i < e.sectors; i++)
-		model[e.sector + i].used = true;
+	found = pcache_tree_first(&tree, at, &whole) && whole.sector <= at;
+	hit = pcache_tree_look_up(&tree, at, end, use, &e);
+	CHECK_EQ(hit, found && !whole.discarded);
+	CHECK_EQ(hit, model[at].cached && !model[at].discarded);
+	CHECK_EQ(e.sector, at);
+	CHECK(e.sectors && pcache_extent_end(&e) <= end);
+	for (u32 i = 0; i < e.sectors; i++) {
+		CHECK_EQ(model[at + i].cached, found);
+		CHECK(!hit || same_place(&model[at + i], i, &e));
+	}
+	for (u32 i = 0; hit && use && i < whole.sectors; i++)
+		model[whole.sector + i].used = true;
 }
 
 /* May it be copied, to be clean? */
@@ -453,8 +461,8 @@ static u32 check_all(void)
 	return nr;
 }
 
-/* Looks up one random sector, from the middle of whatever covers it. */
-static void do_look_up(void)
+/* Finds what is at one random sector or behind it, from the middle of whatever covers it. */
+static void do_find_first(void)
 {
 	sector_t at = host_below(&rnd, SECTORS);
 	struct pcache_extent e;
@@ -495,7 +503,7 @@ static void run(bool crc, u64 seed, u32 ops)
 			host_chance(&rnd, 70) ? do_clean() : do_starved_clean();
 			break;
 		case 8:
-			do_use();
+			do_look_up();
 			break;
 		case 9:
 			do_find_used();
@@ -504,7 +512,7 @@ static void run(bool crc, u64 seed, u32 ops)
 			do_discard();
 			break;
 		default:
-			do_look_up();
+			do_find_first();
 		}
 		if (op % 256 == 0 || op + 1 == ops)
 			most = max(most, check_all());

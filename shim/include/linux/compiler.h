@@ -17,6 +17,7 @@
 #define __printf(a, b) __attribute__((__format__(__printf__, a, b)))
 #define __scanf(a, b) __attribute__((__format__(__scanf__, a, b)))
 #define __noreturn __attribute__((__noreturn__))
+#define __uninitialized __attribute__((__uninitialized__))
 #define __cold __attribute__((__cold__))
 #define __weak __attribute__((__weak__))
 #ifndef __used
