@@ -27,7 +27,7 @@ static void copy_to_bio(struct bio *bio, struct bvec_iter *iter, const void *src
 
 		memcpy(dst, src, n);
 		kunmap_local(dst);
-		bio_advance_iter(bio, iter, n);
+		bio_advance_iter_single(bio, iter, n);
 		src += n;
 		bytes -= n;
 	}
@@ -49,7 +49,7 @@ static int copy_plain(struct pcache *pc, const struct pcache_extent *e, struct b
 		kunmap_local(dst);
 		if (!good)
 			return -EIO;
-		bio_advance_iter(bio, &iter, n);
+		bio_advance_iter_single(bio, &iter, n);
 		src += n;
 		bytes -= n;
 	}

@@ -69,7 +69,7 @@ static void store_bio(void *dst, struct bio *bio, struct bvec_iter *iter, u32 by
 
 		pmem_store(dst, src, n);
 		kunmap_local(src);
-		bio_advance_iter(bio, iter, n);
+		bio_advance_iter_single(bio, iter, n);
 		dst += n;
 		bytes -= n;
 	}
@@ -90,7 +90,7 @@ static void copy_from_bio(void *dst, struct bio *bio, struct bvec_iter *iter, u3
 
 		memcpy(dst, src, n);
 		kunmap_local(src);
-		bio_advance_iter(bio, iter, n);
+		bio_advance_iter_single(bio, iter, n);
 		dst += n;
 		bytes -= n;
 	}
@@ -681,11 +681,18 @@ void pcache_io_requeue(struct pcache *pc, blk_status_t status)
 
 static void submit_flush(struct pcache_request *rq)
 {
-	pcache_count(rq->pc, PCACHE_STAT_FLUSHES, 1);
+	struct pcache *pc = rq->pc;
+
+	pcache_count(pc, PCACHE_STAT_FLUSHES, 1);
 	rq->outcome = PCACHE_FLUSH;
+	if (pcache_journal_end_epoch(pc)) {
+		end_request(rq, READ_ONCE(pc->state) == PCACHE_FAIL ? -EIO : 0);
+		return;
+	}
+	rq->begun_ns = local_clock();
 	rq->waiter.done = committed;
 	rq->waiter.epoch = true;
-	pcache_journal_flush(rq->pc, &rq->waiter);
+	pcache_journal_flush(pc, &rq->waiter);
 }
 
 /**
@@ -705,12 +712,13 @@ void pcache_submit(struct pcache *pc, struct pcache_request *rq, struct bio *bio
 	rq->bio = bio;
 	rq->status = BLK_STS_OK;
 	rq->outcome = PCACHE_WRITE;	/* unless it turns out to be something else */
-	rq->begun_ns = local_clock();
 	atomic_set(&rq->pending, 1);
 	INIT_LIST_HEAD(&rq->link);
 	rq->direct = false;
 	trace_pcache_request_begin(rq);
 
+	/* Only what a flush has to wait for takes any time worth two readings of the clock. */
+	rq->begun_ns = bio_sectors(bio) ? local_clock() : 0;
 	switch (bio_op(bio)) {
 	case REQ_OP_READ:
 		pcache_read(rq);

@@ -339,6 +339,37 @@ static void commit_work(struct work_struct *work)
 		commit_rounds(pc);
 }
 
+/*
+ * Is all that is in the index durable? Nothing is sealed either: the kset behind a sealed
+ * one has keys, or its commit is on. An epoch may end here.
+ */
+static bool is_settled(struct pcache_journal *j, bool epoch)
+{
+	lockdep_assert_held(&j->lock);
+	if (j->committing || j->open->nr_keys)
+		return false;
+	if (epoch)
+		mark_open(j);
+	return true;
+}
+
+/**
+ * pcache_journal_end_epoch() - End an epoch, if nothing has to be made durable for that.
+ * @pc: cache
+ *
+ * Return: false when pcache_journal_flush() has to.
+ */
+bool pcache_journal_end_epoch(struct pcache *pc)
+{
+	struct pcache_journal *j = &pc->journal;
+	bool settled;
+
+	spin_lock(&j->lock);
+	settled = is_settled(j, true);
+	spin_unlock(&j->lock);
+	return settled;
+}
+
 /**
  * pcache_journal_flush() - Have all that is in the index now made durable.
  * @pc: cache
@@ -352,10 +383,7 @@ void pcache_journal_flush(struct pcache *pc, struct pcache_waiter *w)
 	bool own;
 
 	spin_lock(&j->lock);
-	/* Nothing is sealed either: the kset behind a sealed one has keys, or its commit is on. */
-	if (!j->committing && !j->open->nr_keys) {
-		if (w->epoch)
-			mark_open(j);
+	if (is_settled(j, w->epoch)) {
 		spin_unlock(&j->lock);
 		w->done(w, READ_ONCE(pc->state) == PCACHE_FAIL ? -EIO : 0);
 		return;

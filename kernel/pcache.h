@@ -681,6 +681,7 @@ void pcache_journal_exit(struct pcache *pc);
 int pcache_journal_stop(struct pcache *pc);
 bool pcache_journal_append(struct pcache *pc, const struct pcache_extent *keys, u32 nr,
 			   struct pcache_kset **spare);
+bool pcache_journal_end_epoch(struct pcache *pc);
 void pcache_journal_flush(struct pcache *pc, struct pcache_waiter *w);
 int pcache_journal_sync(struct pcache *pc);
 bool pcache_journal_move_on(struct pcache *pc);
@@ -788,7 +789,7 @@ bool pcache_resize_finish(struct pcache *pc);
  * @link: on the list of waiting writes
  * @wait: which wait for room this is, of all there were
  * @waiter: for a commit, then for write-back
- * @begun_ns: when it came, by local_clock()
+ * @begun_ns: when it came, by local_clock(); 0: it was through at once
  * @pending: parts of a read under way, and one for the submitter
  * @outcome: how it went so far; nobody changes it once @pending may become 0
  * @cut_off: a read of a stream so long that it fills nothing and is no use of what it hits

@@ -130,7 +130,7 @@ u32 pcache_latency_bucket(u64 ns)
 void pcache_count_request(const struct pcache_request *rq)
 {
 	struct pcache_counters __percpu *c = rq->pc->counters;
-	u64 ns = max_t(s64, local_clock() - rq->begun_ns, 0);
+	u64 ns = rq->begun_ns ? max_t(s64, local_clock() - rq->begun_ns, 0) : 0;
 
 	trace_pcache_request_end(rq, ns);
 	if (rq->status)
