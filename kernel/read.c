@@ -18,7 +18,10 @@
 #include "pcache.h"
 #include "pmem.h"
 
-/* Extents that one look-up takes under the shard's lock. */
+/*
+ * Extents that one look-up takes under the shard's lock: at least as many as a block of the
+ * backing device has sectors, so that no write comes within one.
+ */
 #define PARTS_MAX	8
 /* What a read into our own pages keeps of the reader's flags. */
 #define PASSED_FLAGS	(REQ_SYNC | REQ_META | REQ_PRIO | REQ_BACKGROUND | REQ_IDLE)
