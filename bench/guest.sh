@@ -100,6 +100,7 @@ after_small_writes() {
 	measure fsync_after_write fsync 4096 random 0 $SPAN "$(many 300)"
 	measure odsync_4k dsync 4096 random 0 $SPAN "$(many 300)"
 	measure mixed_4k mixed 4096 random 0 $SPAN "$(many 1000)"
+	measure overwrite_4k write 4096 random 0 $SPAN "$(many 2000)"
 }
 
 # size NAME BYTES ORDER CALLS: what is read, and written over, was written that way.
@@ -180,7 +181,8 @@ one_target() {
 	. "./targets/$TARGET/target.sh"
 	WRITE_BACK=no
 	fresh "read_hit_4k_large write_4k" after_large_writes
-	fresh "read_hit_4k flush_idle fsync_after_write odsync_4k mixed_4k" after_small_writes
+	fresh "read_hit_4k flush_idle fsync_after_write odsync_4k mixed_4k overwrite_4k" \
+		after_small_writes
 	fresh "write_16k read_hit_16k" size 16k 16384 random 200
 	fresh "write_64k read_hit_64k" size 64k 65536 sequential 200
 	fresh "write_128k read_hit_128k" size 128k 131072 random 200

@@ -657,6 +657,24 @@ static bool fill_gap(struct pcache_tree *t, const struct gap *g, struct entry en
 	return true;
 }
 
+/*
+ * Takes the place of one entry of the same range, unless a neighbour and the new one are
+ * to become one. Databases and file systems write the same blocks again and again.
+ */
+static bool overwrite(struct pcache_tree *t, const struct gap *g, const struct entry *en,
+		      u32 crc, struct pcache_delta *d)
+{
+	struct entry *old = &g->leaf->entry[g->from];
+
+	if (g->to - g->from != 1 || (old->where ^ en->where) & ~ENTRY_FLAGS ||
+	    (g->from > 0 && mergeable(t, old - 1, en)) ||
+	    (g->to < g->leaf->nr && mergeable(t, en, old + 1)))
+		return false;
+	count_part(old->where, entry_sectors(en), d);
+	leaf_put(t, g->leaf, g->from, *en, crc);
+	return true;
+}
+
 /* The first extent of a tree. */
 static void insert_first(struct pcache_tree *t, struct entry en, u32 crc)
 {
@@ -689,7 +707,7 @@ void pcache_tree_insert(struct pcache_tree *t, const struct pcache_extent *e,
 	struct gap gap;
 
 	if (leaf && entry_sector(&leaf->entry[0]) < e->sector && find_gap(&en, leaf, &gap) &&
-	    fill_gap(t, &gap, en, e->crc, d))
+	    (overwrite(t, &gap, &en, e->crc, d) || fill_gap(t, &gap, en, e->crc, d)))
 		return;
 	pcache_tree_cut(t, e->sector, e->sectors, NULL, d);
 	leaf = leaf_for(t, e->sector);
