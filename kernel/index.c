@@ -61,6 +61,8 @@ static_assert(PCACHE_MAX_SEGS <= 1 << 20);
 #define TREE_CLEAN		10
 /* Extents that are marked as discarded under one hold of a shard's lock. */
 #define DISCARD_STEP		128
+/* And as clean. */
+#define CLEAN_STEP		64
 
 /* An extent of a tree: entry @i of @leaf. */
 struct cursor {
@@ -887,6 +889,52 @@ bool pcache_tree_look_up(struct pcache_tree *t, sector_t sector, sector_t end, b
 }
 
 /**
+ * pcache_tree_sectors() - How many sectors are in a tree?
+ * @t: tree; nobody else uses it
+ */
+u32 pcache_tree_sectors(struct pcache_tree *t)
+{
+	struct pcache_leaf *leaf;
+	u32 sum = 0, i;
+
+	for (leaf = leaf_of(rb_first(&t->root)); leaf; leaf = leaf_next(leaf))
+		for (i = 0; i < leaf->nr; i++)
+			sum += entry_sectors(&leaf->entry[i]);
+	return sum;
+}
+
+/**
+ * pcache_walk_begin() - Begin to go through a tree's extents, in their order.
+ * @w: where it is; gets its begin
+ * @t: tree; it does not change until the walk is over
+ */
+void pcache_walk_begin(struct pcache_walk *w, struct pcache_tree *t)
+{
+	w->tree = t;
+	w->leaf = leaf_of(rb_first(&t->root));
+	w->i = 0;
+}
+
+/**
+ * pcache_walk_next() - The next extent of a walk.
+ * @w: where it is
+ * @e: gets the extent
+ *
+ * Return: false when there are no more.
+ */
+bool pcache_walk_next(struct pcache_walk *w, struct pcache_extent *e)
+{
+	if (!w->leaf)
+		return false;
+	leaf_get(w->tree, w->leaf, w->i, e);
+	if (++w->i == w->leaf->nr) {
+		w->leaf = leaf_next(w->leaf);
+		w->i = 0;
+	}
+	return true;
+}
+
+/**
  * pcache_tree_is_hole() - Is nothing in a range?
  * @t: tree, locked
  * @sector: first sector
@@ -949,6 +997,23 @@ bool pcache_tree_is_clean(struct pcache_tree *t, const struct pcache_extent *e)
 		if (!pcache_tree_first(t, at, &now) || now.sector > at || !is_good_copy(&now) ||
 		    !pcache_same_place(&now, e))
 			return false;
+	return true;
+}
+
+/*
+ * As seek(), but looks into the rest of @c's leaf first: who goes through a range in order
+ * finds most of it there. @c: NULL as leaf, or what was found for a sector not behind
+ * this one, in the same hold of the lock.
+ */
+static bool seek_on(struct pcache_tree *t, sector_t sector, struct cursor *c)
+{
+	const struct entry *en;
+
+	if (!c->leaf || entry_sector(&c->leaf->entry[c->leaf->nr - 1]) < sector)
+		return seek(t, sector, c);
+	/* The last one, if no other, ends behind it. */
+	for (en = &c->leaf->entry[c->i]; entry_end(en) <= sector; en++)
+		c->i++;
 	return true;
 }
 
@@ -1175,6 +1240,73 @@ void pcache_index_clean(struct pcache *pc, const struct pcache_extent *e)
 	pcache_count(pc, PCACHE_STAT_CACHED_SECTORS, (s64)d.clean - d.dirty);
 }
 
+/* Marks @en as clean if the index has it just as it is. @c: as for seek_on(). */
+static bool clean_same(struct pcache_tree *t, const struct entry *en, struct cursor *c)
+{
+	struct entry *got;
+
+	if (!seek_on(t, entry_sector(en), c))
+		return false;
+	got = &c->leaf->entry[c->i];
+	if ((got->where & ~ENTRY_USED) != en->where || got->place != en->place)
+		return false;
+	got->where |= ENTRY_CLEAN;
+	return true;
+}
+
+/*
+ * Marks as clean what a shard has just as it is in another tree, from @at on, which moves on:
+ * to the first that is not so, or far enough for one hold of the lock. Returns the sectors.
+ */
+static u32 clean_run(struct pcache_shard *sh, struct cursor *at)
+{
+	u64 stretch = entry_sector(&at->leaf->entry[at->i]) / PCACHE_STRETCH_SECTORS;
+	struct cursor c = { };
+	u32 nr = 0, sectors = 0;
+
+	spin_lock(&sh->lock);
+	for (; at->leaf && nr < CLEAN_STEP; cursor_advance(at), nr++) {
+		const struct entry *en = &at->leaf->entry[at->i];
+
+		if (entry_sector(en) / PCACHE_STRETCH_SECTORS != stretch ||
+		    !clean_same(&sh->tree, en, &c))
+			break;
+		sectors += entry_sectors(en);
+	}
+	spin_unlock(&sh->lock);
+	return sectors;
+}
+
+/**
+ * pcache_index_clean_all() - Mark as clean what still lies at the places of a tree's extents.
+ * @pc: cache
+ * @t: tree, of dirty extents; nobody else uses it
+ *
+ * What the index still has as it is in the tree, which is nearly all, needs no memory and no
+ * split: many of these are done in one hold of the lock.
+ *
+ * Context: as pcache_index_clean().
+ */
+void pcache_index_clean_all(struct pcache *pc, struct pcache_tree *t)
+{
+	struct pcache_extent e;
+	struct cursor at;
+	u32 sectors;
+
+	for (seek(t, 0, &at); at.leaf; cond_resched()) {
+		sector_t sector = entry_sector(&at.leaf->entry[at.i]);
+
+		sectors = clean_run(pcache_index_shard(pc, sector), &at);
+		if (sectors) {
+			pcache_count(pc, PCACHE_STAT_DIRTY_SECTORS, -(s64)sectors);
+			continue;
+		}
+		leaf_get(t, at.leaf, at.i, &e);
+		pcache_index_clean(pc, &e);
+		cursor_advance(&at);
+	}
+}
+
 /**
  * pcache_index_discard() - Mark what is cached of a range as discarded.
  * @pc: cache
@@ -1192,6 +1324,8 @@ bool pcache_index_discard(struct pcache *pc, sector_t sector, u32 sectors)
 	sector_t end = sector + sectors;
 	bool dirty = false;
 
+	if (!READ_ONCE(pc->discarded))
+		WRITE_ONCE(pc->discarded, true);
 	while (sector < end) {
 		struct pcache_delta d = { };
 

@@ -301,6 +301,18 @@ struct pcache_delta {
 	u32 clean;
 };
 
+/**
+ * struct pcache_walk - where in a tree somebody is who goes through all of it
+ * @tree: tree
+ * @leaf: the next extent's; NULL: there is none
+ * @i: its number there
+ */
+struct pcache_walk {
+	struct pcache_tree *tree;
+	struct pcache_leaf *leaf;
+	u32 i;
+};
+
 #define PCACHE_LEAF_BYTES	512
 
 struct pcache_extent pcache_extent_part(const struct pcache_extent *e, sector_t from,
@@ -322,6 +334,9 @@ sector_t pcache_tree_discard(struct pcache_tree *t, sector_t at, sector_t end, u
 bool pcache_tree_first(struct pcache_tree *t, sector_t sector, struct pcache_extent *e);
 bool pcache_tree_look_up(struct pcache_tree *t, sector_t sector, sector_t end, bool use,
 			 struct pcache_extent *e);
+u32 pcache_tree_sectors(struct pcache_tree *t);
+void pcache_walk_begin(struct pcache_walk *w, struct pcache_tree *t);
+bool pcache_walk_next(struct pcache_walk *w, struct pcache_extent *e);
 bool pcache_tree_is_hole(struct pcache_tree *t, sector_t sector, u32 sectors);
 bool pcache_tree_find_used(struct pcache_tree *t, const struct pcache_extent *e, sector_t from,
 			   struct pcache_extent *part);
@@ -339,6 +354,7 @@ void pcache_index_drop(struct pcache *pc, const struct pcache_extent *e, bool pa
 int pcache_index_forget_clean(struct pcache *pc);
 void pcache_index_will_forget(struct pcache *pc, sector_t sector);
 void pcache_index_clean(struct pcache *pc, const struct pcache_extent *e);
+void pcache_index_clean_all(struct pcache *pc, struct pcache_tree *t);
 bool pcache_index_discard(struct pcache *pc, sector_t sector, u32 sectors);
 
 /*
@@ -1157,6 +1173,7 @@ struct pcache_config {
  * @worn: errors of the cache device have piled up; stays so (set under segs.lock)
  * @state: who may change it: pcache_set_state() only
  * @n_segs: how many cache segments
+ * @discarded: some of the index may be
  * @admin: messages, resume and suspend; cache_info and extension block
  * @state_work: sends the event for a change of state
  */
@@ -1190,6 +1207,7 @@ struct pcache {
 	struct pcache_segs segs;
 	struct pcache_shard *shards;
 	u32 shard_bits;
+	bool discarded;
 	mempool_t leaf_pool;
 	struct pcache_journal journal;
 	struct pcache_io io;

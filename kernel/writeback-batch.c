@@ -33,23 +33,6 @@ bool pcache_wb_remember(struct pcache_tree *t, const struct pcache_extent *e)
 }
 
 /**
- * pcache_wb_tree_sectors() - How many sectors are in one of a round's trees?
- * @t: tree
- */
-u32 pcache_wb_tree_sectors(struct pcache_tree *t)
-{
-	struct pcache_extent e;
-	sector_t at = 0;
-	u32 sum = 0;
-
-	while (pcache_tree_first(t, at, &e)) {
-		sum += e.sectors;
-		at = pcache_extent_end(&e);
-	}
-	return sum;
-}
-
-/**
  * pcache_wb_tree_without() - Take what is in one of a round's trees out of another one.
  * @from: that is taken out of
  * @t: what is taken out
@@ -71,11 +54,23 @@ bool pcache_wb_tree_without(struct pcache_tree *from, struct pcache_tree *t)
 	return true;
 }
 
-/* Puts a kset's dirty keys into the batch. */
+/* Can @e be a part of the same extent as @run, which it follows in the log? */
+static bool follows(struct pcache *pc, const struct pcache_extent *run,
+		    const struct pcache_extent *e)
+{
+	return !pc->data_crc && e->sector == pcache_extent_end(run) &&
+	       e->sector % PCACHE_STRETCH_SECTORS && pcache_same_place(run, e);
+}
+
+static bool put_into_batch(struct pcache *pc, const struct pcache_extent *run)
+{
+	return !run->sectors || pcache_wb_remember(&pc->wb.batch, run);
+}
+
+/* Puts a kset's dirty keys into the batch: as one what is one piece in the cache as well. */
 static int collect_keys(struct pcache *pc, const struct pcache_kset *ks, struct pcache_round *rd)
 {
-	struct pcache_delta ignored = { };
-	struct pcache_extent e;
+	struct pcache_extent e, run = { };
 	u64 space = 0;
 	u32 i;
 
@@ -89,12 +84,18 @@ static int collect_keys(struct pcache *pc, const struct pcache_kset *ks, struct 
 		space += e.sectors;
 		if (e.clean)
 			continue;
-		if (!pcache_tree_prepare(&pc->wb.batch, 1, GFP_NOWAIT | __GFP_NOWARN))
-			return -ENOMEM;
-		pcache_tree_insert(&pc->wb.batch, &e, &ignored);
 		rd->keys++;
 		rd->key_sectors += e.sectors;
+		if (follows(pc, &run, &e)) {
+			run.sectors += e.sectors;
+			continue;
+		}
+		if (!put_into_batch(pc, &run))
+			return -ENOMEM;
+		run = e;
 	}
+	if (!put_into_batch(pc, &run))
+		return -ENOMEM;
 	rd->space += space;
 	return 0;
 }
@@ -201,6 +202,27 @@ bool pcache_wb_live_part(struct pcache_shard *sh, const struct pcache_extent *e,
 	return indexed_part(sh, e, at, false, part);
 }
 
+/* False without memory. */
+static bool note_discarded_of(struct pcache *pc, const struct pcache_extent *e)
+{
+	struct pcache_shard *sh = pcache_index_shard(pc, e->sector);
+	sector_t at = e->sector;
+	struct pcache_extent part;
+
+	for (;;) {
+		bool found;
+
+		spin_lock(&sh->lock);
+		found = indexed_part(sh, e, at, true, &part);
+		spin_unlock(&sh->lock);
+		if (!found)
+			return true;
+		if (!pcache_wb_remember(&pc->wb.discarded, &part))
+			return false;
+		at = pcache_extent_end(&part);
+	}
+}
+
 /**
  * pcache_wb_note_discarded() - Put what of a tree has been discarded into wb.discarded.
  * @pc: cache
@@ -212,20 +234,13 @@ bool pcache_wb_live_part(struct pcache_shard *sh, const struct pcache_extent *e,
  */
 void pcache_wb_note_discarded(struct pcache *pc, struct pcache_tree *t)
 {
-	struct pcache_extent e, part;
-	sector_t at = 0;
+	struct pcache_walk walk;
+	struct pcache_extent e;
 
-	while (pcache_tree_first(t, at, &e)) {
-		struct pcache_shard *sh = pcache_index_shard(pc, e.sector);
-		bool found;
-
-		spin_lock(&sh->lock);
-		found = indexed_part(sh, &e, max(at, e.sector), true, &part);
-		spin_unlock(&sh->lock);
-		if (found && !pcache_wb_remember(&pc->wb.discarded, &part))
+	pcache_walk_begin(&walk, t);
+	while (READ_ONCE(pc->discarded) && pcache_walk_next(&walk, &e))
+		if (!note_discarded_of(pc, &e))
 			return;
-		at = pcache_extent_end(found ? &part : &e);
-	}
 }
 
 /* Has nobody been told by now of the end of the epoch that the log ended with at @ord? */

@@ -330,7 +330,7 @@ static bool sort_out_failed(struct pcache *pc)
 bool pcache_wb_write(struct pcache *pc, struct pcache_round *rd)
 {
 	struct pcache_writeback *w = &pc->wb;
-	u32 all = pcache_wb_tree_sectors(&w->batch);
+	u32 all = pcache_tree_sectors(&w->batch);
 	bool sorted = write_batch(pc, rd->settled && w->pause_ms);
 
 	pcache_count(pc, PCACHE_STAT_WRITEBACK_ERRORS, w->nr_failed);
@@ -345,12 +345,12 @@ bool pcache_wb_write(struct pcache *pc, struct pcache_round *rd)
 		rd->no_memory = true;
 		return false;
 	}
-	rd->unwritten = pcache_wb_tree_sectors(&w->unwritten);
-	rd->written = all - pcache_wb_tree_sectors(&w->unreadable) - rd->unwritten;
+	rd->unwritten = pcache_tree_sectors(&w->unwritten);
+	rd->written = all - pcache_tree_sectors(&w->unreadable) - rd->unwritten;
 	/* Of what nobody needs it is all the same that it cannot be read. */
 	pcache_wb_note_discarded(pc, &w->unreadable);
 	pcache_wb_tree_without(&w->unreadable, &w->discarded);
-	rd->unreadable = pcache_wb_tree_sectors(&w->unreadable);
+	rd->unreadable = pcache_tree_sectors(&w->unreadable);
 	if (!rd->written)
 		return !rd->unwritten;
 	if (pcache_flush_backing(pc))

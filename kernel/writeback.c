@@ -39,18 +39,6 @@
 /* With "fast" all that comes later can be written, and waits for the pause's end. */
 #define PAUSE_MAX_FAST_MS	1000
 
-/* What was written, and flushed, is clean. */
-static void mark_batch_clean(struct pcache *pc)
-{
-	struct pcache_extent e;
-	sector_t at = 0;
-
-	while (pcache_tree_first(&pc->wb.batch, at, &e)) {
-		pcache_index_clean(pc, &e);
-		at = pcache_extent_end(&e);
-	}
-}
-
 static void see_whether_settled(struct pcache *pc)
 {
 	lockdep_assert_held(&pc->journal.lock);
@@ -174,7 +162,7 @@ static enum outcome run_round(struct pcache *pc, struct pcache_round *rd)
 	 * Not earlier: while dirty_tail is held up, a later try writes older data
 	 * over this once more.
 	 */
-	mark_batch_clean(pc);
+	pcache_index_clean_all(pc, &pc->wb.batch);
 	advance(pc, rd);
 	return ROUND_DONE;
 }

@@ -54,7 +54,6 @@ void pcache_wb_settle_later(struct pcache *pc);
  * writeback-batch.c: what of the log a round writes
  */
 bool pcache_wb_remember(struct pcache_tree *t, const struct pcache_extent *e);
-u32 pcache_wb_tree_sectors(struct pcache_tree *t);
 bool pcache_wb_tree_without(struct pcache_tree *from, struct pcache_tree *t);
 bool pcache_wb_begins_epoch(const struct pcache_kset *ks);
 int pcache_wb_collect(struct pcache *pc, struct pcache_round *rd, const struct pcache_pos *durable);

@@ -1848,6 +1848,103 @@ static void test_clean_without_memory(void)
 	drop_bare(&f, pc);
 }
 
+/* What an extent of a batch has become in the index, by its number. */
+enum { THE_SAME, REWRITTEN, HALF_REWRITTEN, DISCARDED, USED, CLEAN, NOT_IN_BATCH, BECOMES };
+
+static u32 becomes(u32 i)
+{
+	/* Longer than one hold of a lock, over the end of a stretch. */
+	return i < 700 ? i * 37 % BECOMES : THE_SAME;
+}
+
+static struct pcache_extent nth_extent(u32 i)
+{
+	return (struct pcache_extent) {
+		.sector = i * 16, .sectors = 8, .seg = 1 + i % 3, .off = i * 8,
+		.key_sectors = 8,
+	};
+}
+
+static void put_into_index(struct pcache *pc, const struct pcache_extent *e)
+{
+	struct pcache_shard *sh = pcache_index_shard(pc, e->sector);
+
+	pcache_index_lock_wait(pc, sh, 1);
+	pcache_index_insert(pc, sh, e);
+	spin_unlock(&sh->lock);
+}
+
+static void change_nth(struct pcache *pc, u32 i)
+{
+	struct pcache_extent e = nth_extent(i);
+	struct pcache_shard *sh = pcache_index_shard(pc, e.sector);
+
+	switch (becomes(i)) {
+	case HALF_REWRITTEN:
+		e.sectors = 4;
+		fallthrough;
+	case REWRITTEN:
+		e.seg = 5;
+		put_into_index(pc, &e);
+		break;
+	case DISCARDED:
+		pcache_index_discard(pc, e.sector, e.sectors);
+		break;
+	case USED:
+		CHECK(pcache_tree_look_up(&sh->tree, e.sector, e.sector + 8, true, &e));
+		break;
+	case CLEAN:
+		pcache_index_clean(pc, &e);
+		break;
+	}
+}
+
+static void check_nth(struct pcache *pc, u32 i)
+{
+	struct pcache_extent e = nth_extent(i), is;
+	struct pcache_tree *t = &pcache_index_shard(pc, e.sector)->tree;
+	u32 now = becomes(i);
+
+	CHECK(pcache_tree_first(t, e.sector + 7, &is) && is.sector < e.sector + 8);
+	CHECK(is.clean == (now != REWRITTEN && now != DISCARDED && now != NOT_IN_BATCH),
+	      "extent %u, which is %u", i, now);
+	CHECK_EQ(is.used, now == USED);
+	CHECK_EQ(is.discarded, now == DISCARDED);
+	CHECK(pcache_tree_first(t, e.sector, &is) && is.sector == e.sector);
+	CHECK(now != HALF_REWRITTEN || (!is.clean && is.seg == 5));
+}
+
+/* A batch becomes clean at once: what the index has as it is in the batch, and the rest. */
+static void test_clean_all(void)
+{
+	const u32 nr = 1500;
+	u32 dirty = 0, cached = 0;
+	struct fixture f;
+	struct pcache *pc = make_bare(&f, SMALL_SEGS, SMALL_SECTORS);
+	struct pcache_delta ignored = { };
+
+	for (u32 i = 0; i < nr; i++) {
+		struct pcache_extent e = nth_extent(i);
+
+		put_into_index(pc, &e);
+		if (becomes(i) != NOT_IN_BATCH) {
+			CHECK(pcache_tree_prepare(&pc->wb.batch, 1, GFP_KERNEL));
+			pcache_tree_insert(&pc->wb.batch, &e, &ignored);
+		}
+		change_nth(pc, i);
+		dirty += becomes(i) == REWRITTEN || becomes(i) == NOT_IN_BATCH ? 8 :
+			 becomes(i) == HALF_REWRITTEN ? 4 : 0;
+		cached += becomes(i) == DISCARDED ? 0 : 8;
+	}
+	pcache_index_clean_all(pc, &pc->wb.batch);
+	pcache_tree_clear(&pc->wb.batch);
+	for (u32 i = 0; i < nr; i++)
+		check_nth(pc, i);
+	CHECK_EQ(pcache_stat(pc, PCACHE_STAT_DIRTY_SECTORS), dirty);
+	CHECK_EQ(pcache_stat(pc, PCACHE_STAT_CACHED_SECTORS), cached);
+	drop_bare(&f, pc);
+}
+
 /* Takes free segments, as slow readers hold them, until @keep are left; returns how many. */
 static u32 take_segments(struct pcache *pc, u32 *segs, u32 keep)
 {
@@ -2425,6 +2522,7 @@ static const struct test_case cases[] = {
 	{ "clean_in_part", test_clean_in_part },
 	{ "written_while_logged_again", test_written_while_logged_again },
 	{ "clean_without_memory", test_clean_without_memory },
+	{ "clean_all", test_clean_all },
 	{ "newcomers_have_a_run", test_newcomers_have_a_run },
 	{ "unwanted_is_as_clean", test_unwanted_is_as_clean },
 	{ "short_memory_is_no_error", test_short_memory_is_no_error },

@@ -441,11 +441,17 @@ static void check_cell(const struct pcache_extent *e, u32 i)
 /* Walks the whole tree: sorted, without overlap, each sector as in the model. */
 static u32 check_all(void)
 {
-	struct pcache_extent e;
+	struct pcache_extent e, walked;
+	struct pcache_walk walk;
+	u32 nr = 0, sectors = 0;
 	sector_t at = 0;
-	u32 nr = 0;
 
+	pcache_walk_begin(&walk, &tree);
 	for (; pcache_tree_first(&tree, at, &e); nr++) {
+		CHECK(pcache_walk_next(&walk, &walked));
+		CHECK_EQ(walked.sector, e.sector);
+		CHECK_EQ(walked.off, e.off);
+		sectors += e.sectors;
 		CHECK(e.sectors > 0 && e.sector >= at, "%llu + %u at %llu", e.sector, e.sectors,
 		      at);
 		CHECK_EQ(e.sector / PCACHE_STRETCH_SECTORS,
@@ -458,6 +464,8 @@ static u32 check_all(void)
 	}
 	for (; at < SECTORS; at++)
 		CHECK(!model[at].cached, "sector %llu is not in the tree", at);
+	CHECK(!pcache_walk_next(&walk, &walked));
+	CHECK_EQ(pcache_tree_sectors(&tree), sectors);
 	return nr;
 }
 

@@ -21,14 +21,28 @@ static struct {
 
 bool __real_pcache_tree_first(struct pcache_tree *t, sector_t sector, struct pcache_extent *e);
 bool __wrap_pcache_tree_first(struct pcache_tree *t, sector_t sector, struct pcache_extent *e);
+void __real_pcache_walk_begin(struct pcache_walk *w, struct pcache_tree *t);
+void __wrap_pcache_walk_begin(struct pcache_walk *w, struct pcache_tree *t);
 
-bool __wrap_pcache_tree_first(struct pcache_tree *t, sector_t sector, struct pcache_extent *e)
+static void look(struct pcache_tree *t)
 {
 	uintptr_t wb = (uintptr_t)t - offsetof(struct pcache_writeback, batch);
 
-	if (!sector && READ_ONCE(looks.left) &&
+	if (READ_ONCE(looks.left) &&
 	    (uintptr_t)t->pool == wb + offsetof(struct pcache_writeback, leaves) && !--looks.left)
 		looks.met((void *)(wb - offsetof(struct pcache, wb)), looks.arg);
+}
+
+void __wrap_pcache_walk_begin(struct pcache_walk *w, struct pcache_tree *t)
+{
+	look(t);
+	__real_pcache_walk_begin(w, t);
+}
+
+bool __wrap_pcache_tree_first(struct pcache_tree *t, sector_t sector, struct pcache_extent *e)
+{
+	if (!sector)
+		look(t);
 	return __real_pcache_tree_first(t, sector, e);
 }
 

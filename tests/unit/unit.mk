@@ -35,8 +35,8 @@ UNIT_PROGRAMS += checker-full-test
 UNIT_SOURCE_checker-full-test := checker-test
 UNIT_SRCS_checker-full-test := $(UNIT_SRCS_checker-test)
 # Some of what a round of write-back looks at is met, whom it tells, and the end of a work.
-UNIT_LDFLAGS_pressure-test := -Wl,--wrap=pcache_tree_first,--wrap=cancel_work_sync \
-			      -Wl,--wrap=pcache_wb_finish_waiters
+UNIT_LDFLAGS_pressure-test := -Wl,--wrap=pcache_tree_first,--wrap=pcache_walk_begin \
+			      -Wl,--wrap=cancel_work_sync,--wrap=pcache_wb_finish_waiters
 # They look at each store to the medium.
 UNIT_LDFLAGS_resize-test := -Wl,--wrap=port_pmem_store
 UNIT_LDFLAGS_media-test := -Wl,--wrap=port_pmem_store,--wrap=port_pmem_fence
