@@ -981,6 +981,8 @@ struct pcache_range {
 
 #define PCACHE_FAILED_RANGES	64
 
+struct pcache_wb_bio;
+
 /**
  * struct pcache_writeback - dirty data on its way
  * @work: rounds, until there is nothing to do; delayed after an error
@@ -992,9 +994,13 @@ struct pcache_range {
  * @unreadable: what of it could not be read
  * @unwritten: what of it the backing device did not take
  * @discarded: what of one of these trees has been discarded
- * @pages: memory for data on its way
- * @bios: likewise
- * @lock: irq-safe, for @failed and @nr_failed
+ * @pages: free ones, for data on its way
+ * @nr_pages: how many
+ * @all_pages: with those on their way
+ * @bios: free ones
+ * @nr_bios: how many
+ * @ended: those that have come back with their pages (under @lock)
+ * @lock: irq-safe, for @ended, @failed and @nr_failed
  * @failed: what bios covered that ended with an error
  * @nr_failed: how many did; may be more than @failed has room for
  * @in_flight: bios, and one for the submitter
@@ -1034,8 +1040,12 @@ struct pcache_writeback {
 	struct pcache_tree unreadable;
 	struct pcache_tree unwritten;
 	struct pcache_tree discarded;
-	mempool_t pages;
-	struct bio_set bios;
+	struct page **pages;
+	u32 nr_pages;
+	u32 all_pages;
+	struct pcache_wb_bio *bios;
+	u32 nr_bios;
+	struct pcache_wb_bio *ended;
 	spinlock_t lock;
 	struct pcache_range failed[PCACHE_FAILED_RANGES];
 	u32 nr_failed;

@@ -3,49 +3,126 @@
  * Write-back's bios: the batch goes to the backing device, and that is flushed.
  *
  * Many are in flight; few while reads of the backing device are under way, unless somebody
- * waits for those. Data is copied from the cache into pages of a reserve of our own, and
- * what is gathered is submitted before pages are waited for.
+ * waits for those. Data is copied from the cache into pages of our own, because only that is
+ * safe against media errors.
+ *
+ * Pages and bios are used again, which takes a tenth of what getting and giving them back
+ * does. The work alone has those that are free; completions leave what has ended on a list
+ * for it. A reserve is there for ever; more is taken while there is memory at once, and given
+ * back when the work comes to rest. Without, what is gathered is submitted, and all that is
+ * in flight is waited for.
  *
  * Where callers wait for what is written (settled), a batch that had an error is written
  * once more in small pieces, so that nothing fails because of its neighbours in a bio.
  */
+#include <linux/slab.h>
+
 #include "trace.h"
 #include "writeback.h"
 
 #define BIO_PAGES		64U
 #define BIO_SECTORS		(BIO_PAGES << (PAGE_SHIFT - SECTOR_SHIFT))
 #define PAGE_RESERVE		(2 * BIO_PAGES)
+#define BIO_RESERVE		8
+/* So many at most. */
+#define PAGES_MAX		2048
 /* In one bio, when bios have failed. */
 #define CAREFUL_SECTORS		8U
 /* Bios in flight while reads of the backing device are under way. */
 #define YIELDING_BIOS		4
 
 /**
- * struct wb_bio - data on its way
+ * struct pcache_wb_bio - data on its way
  * @pc: cache
+ * @next: on the list of free ones, or of those that have ended
  * @sector: first sector
  * @sectors: how many
  * @bio: it
+ * @vecs: its pages
  */
-struct wb_bio {
+struct pcache_wb_bio {
 	struct pcache *pc;
+	struct pcache_wb_bio *next;
 	sector_t sector;
 	u32 sectors;
 	struct bio bio;
+	struct bio_vec vecs[BIO_PAGES];
 };
 
-static struct wb_bio *wb_bio_of(struct bio *bio)
+static struct pcache_wb_bio *wb_bio_of(struct bio *bio)
 {
-	return container_of(bio, struct wb_bio, bio);
+	return container_of(bio, struct pcache_wb_bio, bio);
 }
 
-static void wb_release(struct wb_bio *wb)
+static void add_page(struct pcache_writeback *w, struct page *page)
 {
-	u32 i;
+	w->pages[w->nr_pages++] = page;
+}
 
-	for (i = 0; i < wb->bio.bi_vcnt; i++)
-		mempool_free(wb->bio.bi_io_vec[i].bv_page, &wb->pc->wb.pages);
-	bio_put(&wb->bio);
+static void add_bio(struct pcache_writeback *w, struct pcache_wb_bio *wb)
+{
+	wb->next = w->bios;
+	w->bios = wb;
+	w->nr_bios++;
+}
+
+static struct pcache_wb_bio *take_bio(struct pcache_writeback *w)
+{
+	struct pcache_wb_bio *wb = w->bios;
+
+	if (wb) {
+		w->bios = wb->next;
+		w->nr_bios--;
+	}
+	return wb;
+}
+
+/* Takes the pages from @vcnt on, with @bytes, out of the bio again. */
+static void wb_shrink(struct pcache_wb_bio *wb, u32 vcnt, u32 bytes)
+{
+	while (wb->bio.bi_vcnt > vcnt)
+		add_page(&wb->pc->wb, wb->vecs[--wb->bio.bi_vcnt].bv_page);
+	wb->bio.bi_iter.bi_size -= bytes;
+}
+
+static void wb_release(struct pcache_wb_bio *wb)
+{
+	wb_shrink(wb, 0, wb->bio.bi_iter.bi_size);
+	bio_uninit(&wb->bio);
+	add_bio(&wb->pc->wb, wb);
+}
+
+/* Takes back what has ended. */
+static void take_ended(struct pcache_writeback *w)
+{
+	struct pcache_wb_bio *wb, *next;
+
+	spin_lock_irq(&w->lock);
+	wb = w->ended;
+	w->ended = NULL;
+	spin_unlock_irq(&w->lock);
+	for (; wb; wb = next) {
+		next = wb->next;
+		wb_release(wb);
+	}
+}
+
+/* Sees to so many free pages; false: there are not, until more bios end. */
+static bool get_pages(struct pcache_writeback *w, u32 nr)
+{
+	if (w->nr_pages < nr)
+		take_ended(w);
+	while (w->nr_pages < nr) {
+		struct page *page = NULL;
+
+		if (w->all_pages < PAGES_MAX)
+			page = alloc_page(GFP_NOWAIT | __GFP_NOWARN);
+		if (!page)
+			return false;
+		add_page(w, page);
+		w->all_pages++;
+	}
+	return true;
 }
 
 static void put_in_flight(struct pcache_writeback *w)
@@ -73,7 +150,7 @@ static void note_failed(struct pcache_writeback *w, sector_t sector, sector_t en
 
 static void wb_endio(struct bio *bio)
 {
-	struct wb_bio *wb = wb_bio_of(bio);
+	struct pcache_wb_bio *wb = wb_bio_of(bio);
 	struct pcache_writeback *w = &wb->pc->wb;
 	unsigned long flags;
 
@@ -86,29 +163,35 @@ static void wb_endio(struct bio *bio)
 	spin_lock_irqsave(&w->lock, flags);
 	if (bio->bi_status)
 		note_failed(w, wb->sector, wb->sector + wb->sectors);
-	wb_release(wb);
+	wb->next = w->ended;
+	w->ended = wb;
 	put_in_flight(w);
 	spin_unlock_irqrestore(&w->lock, flags);
 }
 
-static struct wb_bio *wb_open(struct pcache *pc, sector_t sector)
+/* NULL: there is no bio, until another one ends. */
+static struct pcache_wb_bio *wb_open(struct pcache *pc, sector_t sector)
 {
-	struct bio *bio = bio_alloc_bioset(pc->backing, BIO_PAGES,
-					   REQ_OP_WRITE | REQ_BACKGROUND, GFP_NOIO, &pc->wb.bios);
-	struct wb_bio *wb = wb_bio_of(bio);
+	struct pcache_wb_bio *wb;
 
+	if (!pc->wb.bios)
+		take_ended(&pc->wb);
+	wb = take_bio(&pc->wb) ?: kmalloc(sizeof(*wb), GFP_NOWAIT | __GFP_NOWARN);
+	if (!wb)
+		return NULL;
 	wb->pc = pc;
 	wb->sector = sector;
 	wb->sectors = 0;
-	bio->bi_iter.bi_sector = sector;
-	bio->bi_end_io = wb_endio;
+	bio_init(&wb->bio, pc->backing, wb->vecs, BIO_PAGES, REQ_OP_WRITE | REQ_BACKGROUND);
+	wb->bio.bi_iter.bi_sector = sector;
+	wb->bio.bi_end_io = wb_endio;
 	return wb;
 }
 
 /* Submits what has been gathered, if anything. */
-static void wb_submit(struct wb_bio **open)
+static void wb_submit(struct pcache_wb_bio **open)
 {
-	struct wb_bio *wb = *open;
+	struct pcache_wb_bio *wb = *open;
 
 	*open = NULL;
 	if (!wb)
@@ -162,7 +245,7 @@ static bool reads_have_turn(struct pcache *pc)
 	       !pcache_io_queued(pc) && list_empty_careful(&pc->wb.waiters);
 }
 
-static void wait_for_turn(struct pcache *pc, struct wb_bio **open, struct blk_plug *plug)
+static void wait_for_turn(struct pcache *pc, struct pcache_wb_bio **open, struct blk_plug *plug)
 {
 	if (!reads_have_turn(pc))
 		return;
@@ -172,28 +255,17 @@ static void wait_for_turn(struct pcache *pc, struct wb_bio **open, struct blk_pl
 	blk_start_plug(plug);
 }
 
-/* Takes the pages from @vcnt on, with @bytes, out of the bio again. */
-static void wb_shrink(struct wb_bio *wb, u32 vcnt, u32 bytes)
-{
-	while (wb->bio.bi_vcnt > vcnt)
-		mempool_free(wb->bio.bi_io_vec[--wb->bio.bi_vcnt].bv_page, &wb->pc->wb.pages);
-	wb->bio.bi_iter.bi_size -= bytes;
-}
-
 /* Appends pages for @bytes; false, and nothing is appended, when there are none. */
-static bool wb_grow(struct wb_bio *wb, u32 bytes)
+static bool wb_grow(struct pcache_wb_bio *wb, u32 bytes)
 {
-	u32 vcnt = wb->bio.bi_vcnt, added, n;
+	struct pcache_writeback *w = &wb->pc->wb;
+	u32 n;
 
-	for (added = 0; added < bytes; added += n) {
-		struct page *page = mempool_alloc(&wb->pc->wb.pages, GFP_NOWAIT | __GFP_NOWARN);
-
-		if (!page) {
-			wb_shrink(wb, vcnt, added);
-			return false;
-		}
-		n = min_t(u32, bytes - added, PAGE_SIZE);
-		__bio_add_page(&wb->bio, page, n, 0);
+	if (!get_pages(w, DIV_ROUND_UP(bytes, PAGE_SIZE)))
+		return false;
+	for (; bytes; bytes -= n) {
+		n = min_t(u32, bytes, PAGE_SIZE);
+		__bio_add_page(&wb->bio, w->pages[--w->nr_pages], n, 0);
 	}
 	return true;
 }
@@ -202,28 +274,29 @@ static bool wb_grow(struct wb_bio *wb, u32 bytes)
  * Makes *@open a bio that has pages for @bytes at @sector, at its end. Without
  * memory it waits for what is in flight, whose pages then are in the reserve.
  */
-static void wb_make_place(struct pcache *pc, struct wb_bio **open, struct blk_plug *plug,
+static void wb_make_place(struct pcache *pc, struct pcache_wb_bio **open, struct blk_plug *plug,
 			  sector_t sector, u32 bytes)
 {
-	struct wb_bio *wb = *open;
+	struct pcache_wb_bio *wb = *open;
 
 	if (wb && (wb->sector + wb->sectors != sector ||
 		   wb->bio.bi_vcnt + DIV_ROUND_UP(bytes, PAGE_SIZE) > BIO_PAGES))
 		wb_submit(open);
-	if (!*open)
-		*open = wb_open(pc, sector);
-	while (!wb_grow(*open, bytes)) {
+	for (;;) {
+		if (!*open)
+			*open = wb_open(pc, sector);
+		if (*open && wb_grow(*open, bytes))
+			return;
 		wb_submit(open);
 		blk_finish_plug(plug);
 		wb_drain(&pc->wb);
 		wb_begin(&pc->wb);
 		blk_start_plug(plug);
-		*open = wb_open(pc, sector);
 	}
 }
 
 /* Reads a piece of an extent and adds it to the bio. */
-static int write_piece(struct pcache *pc, const struct pcache_extent *e, struct wb_bio **open,
+static int write_piece(struct pcache *pc, const struct pcache_extent *e, struct pcache_wb_bio **open,
 		       struct blk_plug *plug)
 {
 	u32 bytes = e->sectors << SECTOR_SHIFT, vcnt;
@@ -252,32 +325,29 @@ static u32 piece_sectors(const struct pcache_extent *e, bool careful)
 }
 
 /*
- * Writes the batch, and remembers what of it cannot be read: with CRCs as much as
+ * Writes an extent, and remembers what of it cannot be read: with CRCs as much as
  * one covers; without, block by block where a longer piece has a media error.
  * @careful: each few sectors in a bio of their own.
  *
  * Returns false without memory to remember what went wrong.
  */
-static bool write_batch(struct pcache *pc, bool careful)
+static bool write_extent(struct pcache *pc, const struct pcache_extent *e, bool careful,
+			 struct pcache_wb_bio **open, struct blk_plug *plug)
 {
-	struct wb_bio *open = NULL;
-	struct pcache_extent e, piece;
-	struct blk_plug plug;
+	sector_t at = e->sector, end = pcache_extent_end(e), single_to = 0;
+	struct pcache_extent piece;
 	bool good = true;
-	sector_t at = 0, single_to = 0;
 
-	wb_begin(&pc->wb);
-	blk_start_plug(&plug);
-	while (pcache_tree_first(&pc->wb.batch, at, &e)) {
+	while (at < end) {
 		int err;
 
-		wait_for_turn(pc, &open, &plug);
-		piece = pcache_extent_part(&e, max(at, e.sector), pcache_extent_end(&e));
-		piece.sectors = piece.sector < single_to ? min(piece.sectors, pc->block_sectors) :
-							   piece_sectors(&piece, careful);
-		err = write_piece(pc, &piece, &open, &plug);
+		wait_for_turn(pc, open, plug);
+		piece = pcache_extent_part(e, at, end);
+		piece.sectors = at < single_to ? min(piece.sectors, pc->block_sectors) :
+						 piece_sectors(&piece, careful);
+		err = write_piece(pc, &piece, open, plug);
 		if (careful)
-			wb_submit(&open);
+			wb_submit(open);
 		if (err && !pc->data_crc && piece.sectors > pc->block_sectors) {
 			single_to = pcache_extent_end(&piece);
 			continue;
@@ -288,6 +358,23 @@ static bool write_batch(struct pcache *pc, bool careful)
 		}
 		at = pcache_extent_end(&piece);
 	}
+	return good;
+}
+
+/* Writes the batch. Returns false without memory to remember what went wrong. */
+static bool write_batch(struct pcache *pc, bool careful)
+{
+	struct pcache_wb_bio *open = NULL;
+	struct pcache_walk walk;
+	struct pcache_extent e;
+	struct blk_plug plug;
+	bool good = true;
+
+	wb_begin(&pc->wb);
+	blk_start_plug(&plug);
+	pcache_walk_begin(&walk, &pc->wb.batch);
+	while (pcache_walk_next(&walk, &e))
+		good &= write_extent(pc, &e, careful, &open, &plug);
 	wb_submit(&open);
 	blk_finish_plug(&plug);
 	wb_drain(&pc->wb);
@@ -370,10 +457,45 @@ int pcache_wb_bios_init(struct pcache_writeback *w)
 	spin_lock_init(&w->lock);
 	init_waitqueue_head(&w->turn);
 	init_completion(&w->idle);
-	if (mempool_init_page_pool(&w->pages, PAGE_RESERVE, 0))
+	w->pages = kvmalloc_array(PAGES_MAX, sizeof(*w->pages), GFP_KERNEL);
+	if (!w->pages)
 		return -ENOMEM;
-	return bioset_init(&w->bios, BIO_POOL_SIZE, offsetof(struct wb_bio, bio),
-			   BIOSET_NEED_BVECS);
+	for (; w->all_pages < PAGE_RESERVE; w->all_pages++) {
+		struct page *page = alloc_page(GFP_KERNEL);
+
+		if (!page)
+			return -ENOMEM;
+		add_page(w, page);
+	}
+	while (w->nr_bios < BIO_RESERVE) {
+		struct pcache_wb_bio *wb = kmalloc(sizeof(*wb), GFP_KERNEL);
+
+		if (!wb)
+			return -ENOMEM;
+		add_bio(w, wb);
+	}
+	return 0;
+}
+
+/* Keeps so much; nothing is in flight, and what has ended has been taken back. */
+static void keep_memory(struct pcache_writeback *w, u32 pages, u32 bios)
+{
+	for (; w->nr_pages > pages; w->all_pages--)
+		__free_page(w->pages[--w->nr_pages]);
+	while (w->nr_bios > bios)
+		kfree(take_bio(w));
+}
+
+/**
+ * pcache_wb_bios_rest() - Give back what is more than the reserve.
+ * @w: write-back
+ *
+ * Context: the work, at the end of a run.
+ */
+void pcache_wb_bios_rest(struct pcache_writeback *w)
+{
+	take_ended(w);
+	keep_memory(w, PAGE_RESERVE, BIO_RESERVE);
 }
 
 /**
@@ -382,6 +504,6 @@ int pcache_wb_bios_init(struct pcache_writeback *w)
  */
 void pcache_wb_bios_exit(struct pcache_writeback *w)
 {
-	bioset_exit(&w->bios);
-	mempool_exit(&w->pages);
+	keep_memory(w, 0, 0);
+	kvfree(w->pages);
 }

@@ -319,6 +319,7 @@ static void writeback_work(struct work_struct *work)
 	struct pcache *pc = container_of(work, struct pcache, wb.work.work);
 
 	run_rounds(pc);
+	pcache_wb_bios_rest(&pc->wb);
 	pcache_wb_wait_for_age(pc);
 	/* Reclaim may have come to dirty_tail just before the timer was armed. */
 	if (pc->wb.limited)

@@ -66,6 +66,7 @@ void pcache_wb_leave_out(struct pcache *pc, struct pcache_round *rd);
  * writeback-bios.c: the batch goes to the backing device
  */
 int pcache_wb_bios_init(struct pcache_writeback *w);
+void pcache_wb_bios_rest(struct pcache_writeback *w);
 void pcache_wb_bios_exit(struct pcache_writeback *w);
 bool pcache_wb_write(struct pcache *pc, struct pcache_round *rd);
 
