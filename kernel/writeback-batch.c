@@ -14,6 +14,8 @@
 
 #define BATCH_KEYS		2048
 #define BATCH_SECTORS		(SZ_8M >> SECTOR_SHIFT)
+/* So many times as much, as a power of two, while there is room for writes. */
+#define BATCH_AT_LEISURE	2
 
 /**
  * pcache_wb_remember() - Put an extent into one of a round's trees.
@@ -112,10 +114,24 @@ bool pcache_wb_begins_epoch(const struct pcache_kset *ks)
 }
 
 /*
+ * The more there is in a batch, the more of it is next to each other, and goes in one bio.
+ * But room for writes comes only with the end of a round.
+ */
+static bool batch_is_full(struct pcache *pc, const struct pcache_kset *ks,
+			  const struct pcache_round *rd)
+{
+	u32 shift = pcache_io_queued(pc) || READ_ONCE(pc->wb.pace) ? 0 : BATCH_AT_LEISURE;
+
+	return rd->keys + ks->nr_keys > BATCH_KEYS << shift ||
+	       rd->key_sectors > BATCH_SECTORS << shift;
+}
+
+/*
  * Does the round end before this kset? One without dirty keys so far may go on into
  * the next epoch, but not while something of an earlier round is held up.
  */
-static bool round_ends(const struct pcache_kset *ks, const struct pcache_round *rd)
+static bool round_ends(struct pcache *pc, const struct pcache_kset *ks,
+		       const struct pcache_round *rd)
 {
 	if (rd->to.ord == rd->from.ord)
 		return false;
@@ -125,7 +141,7 @@ static bool round_ends(const struct pcache_kset *ks, const struct pcache_round *
 		return true;
 	if (rd->keys == 0 && !rd->held)
 		return false;
-	if (rd->keys + ks->nr_keys > BATCH_KEYS || rd->key_sectors > BATCH_SECTORS)
+	if (batch_is_full(pc, ks, rd))
 		return true;
 	return rd->ordered && pcache_wb_begins_epoch(ks);
 }
@@ -154,7 +170,7 @@ int pcache_wb_collect(struct pcache *pc, struct pcache_round *rd, const struct p
 
 		if (kind != PCACHE_KSET_ORDINARY && kind != PCACHE_KSET_IS_LAST)
 			return -EUCLEAN;
-		if (round_ends(ks, rd))
+		if (round_ends(pc, ks, rd))
 			break;
 		r = collect_keys(pc, ks, rd);
 		if (r == -ENOMEM && rd->to.ord > rd->from.ord)

@@ -92,14 +92,14 @@ static void test_media_error(void)
 	fixture_close(&f);
 }
 
-/* An epoch of 2,500 keys, twice: each takes two rounds, and no key is written twice. */
+/* An epoch of 10,000 keys, twice: each takes two rounds, and no key is written twice. */
 static void test_many_keys(void)
 {
 	struct port_bdev_stats before, after;
-	const u32 nr = 2500;
+	const u32 nr = 10000;
 	struct fixture f;
 
-	fixture_open(&f, PCACHE_MIN_SEGS, SECTORS);
+	fixture_open(&f, PCACHE_MIN_SEGS, 4 * SECTORS);
 	attach(&f, "");
 	port_bdev_set_gone(f.h.disk, true);
 	for (u32 epoch = 0; epoch < 2; epoch++) {
