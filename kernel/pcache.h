@@ -488,6 +488,8 @@ u32 pcache_segs_used(struct pcache *pc);
 int pcache_extent_copy_to_bio(struct pcache *pc, const struct pcache_extent *e,
 			      struct bio *bio, struct bvec_iter iter);
 u32 pcache_extent_crc(struct pcache *pc, const struct pcache_extent *e);
+int pcache_extent_copy_to_own(struct pcache *pc, const struct pcache_extent *e,
+			      struct bio_vec *vec);
 int pcache_extent_copy_to_room(struct pcache *pc, const struct pcache_extent *e,
 			       const struct pcache_room *room, u32 *crcs);
 bool pcache_extent_is_good(struct pcache *pc, const struct pcache_extent *e);

@@ -300,13 +300,11 @@ static int write_piece(struct pcache *pc, const struct pcache_extent *e, struct 
 		       struct blk_plug *plug)
 {
 	u32 bytes = e->sectors << SECTOR_SHIFT, vcnt;
-	struct bvec_iter iter = { .bi_size = bytes };
 	int err;
 
 	wb_make_place(pc, open, plug, e->sector, bytes);
 	vcnt = (*open)->bio.bi_vcnt - DIV_ROUND_UP(bytes, PAGE_SIZE);
-	iter.bi_idx = vcnt;
-	err = pcache_extent_copy_to_bio(pc, e, &(*open)->bio, iter);
+	err = pcache_extent_copy_to_own(pc, e, &(*open)->vecs[vcnt]);
 	if (!err) {
 		(*open)->sectors += e->sectors;
 		return 0;
@@ -342,7 +340,7 @@ static bool write_extent(struct pcache *pc, const struct pcache_extent *e, bool 
 		int err;
 
 		wait_for_turn(pc, open, plug);
-		piece = pcache_extent_part(e, at, end);
+		piece = at > e->sector ? pcache_extent_part(e, at, end) : *e;
 		piece.sectors = at < single_to ? min(piece.sectors, pc->block_sectors) :
 						 piece_sectors(&piece, careful);
 		err = write_piece(pc, &piece, open, plug);
