@@ -134,17 +134,16 @@ void pcache_key_encode(struct pcache *pc, const struct pcache_extent *e,
 }
 
 /* Whole blocks of the backing device, in one stretch. */
-static bool range_allowed(struct pcache *pc, u64 off, u32 len)
+static inline bool range_allowed(const struct pcache *pc, u64 off, u32 len)
 {
 	u32 block = pc->block_sectors << SECTOR_SHIFT;
 
 	if (len == 0 || (off | len) & (block - 1))
 		return false;
-	if (off >> SECTOR_SHIFT >= pc->backing_sectors ||
-	    len >> SECTOR_SHIFT > pc->backing_sectors - (off >> SECTOR_SHIFT))
+	if ((off >> SECTOR_SHIFT) + (len >> SECTOR_SHIFT) > pc->backing_sectors)
 		return false;
 	/* Within one stretch, so no longer than that. */
-	return off / PCACHE_STRETCH_BYTES == (off + len - 1) / PCACHE_STRETCH_BYTES;
+	return off % PCACHE_STRETCH_BYTES + len <= PCACHE_STRETCH_BYTES;
 }
 
 /**
@@ -162,23 +161,25 @@ static bool range_allowed(struct pcache *pc, u64 off, u32 len)
 enum pcache_key_verdict pcache_key_decode(struct pcache *pc, const struct pcache_media_key *key,
 					  struct pcache_extent *e)
 {
-	u64 off = le64_to_cpu(key->off), gen = le64_to_cpu(key->seg_gen);
+	u64 off = le64_to_cpu(key->off), gen = le64_to_cpu(key->seg_gen), seg_gen;
 	u32 len = le32_to_cpu(key->len), seg_off = le32_to_cpu(key->cache_seg_off);
-	u32 flags = le32_to_cpu(key->flags);
+	u32 flags = le32_to_cpu(key->flags), seg = le32_to_cpu(key->cache_seg_id);
+	bool allowed = range_allowed(pc, off, len);
 
 	e->discarded = false;
-	e->seg = le32_to_cpu(key->cache_seg_id);
+	e->seg = seg;
 	e->sector = off >> SECTOR_SHIFT;
-	e->sectors = range_allowed(pc, off, len) ? len >> SECTOR_SHIFT : 0;
-	if (e->seg >= READ_ONCE(pc->n_segs))
+	e->sectors = allowed ? len >> SECTOR_SHIFT : 0;
+	if (seg >= READ_ONCE(pc->n_segs))
 		return PCACHE_KEY_BAD;
-	if (gen < pcache_seg(pc, e->seg)->gen)
+	seg_gen = pcache_seg(pc, seg)->gen;
+	if (gen < seg_gen)
 		return PCACHE_KEY_STALE;
-	if (gen > pcache_seg(pc, e->seg)->gen || (flags & ~PCACHE_KEY_KNOWN))
+	if (gen > seg_gen || (flags & ~PCACHE_KEY_KNOWN))
 		return PCACHE_KEY_BAD;
-	if (e->sectors == 0 || seg_off % SECTOR_SIZE)
+	if (!allowed || seg_off % SECTOR_SIZE)
 		return PCACHE_KEY_BAD;
-	if (seg_off >= PCACHE_DATA_BYTES || len > PCACHE_DATA_BYTES - seg_off)
+	if ((u64)seg_off + len > PCACHE_DATA_BYTES)
 		return PCACHE_KEY_BAD;
 
 	e->off = seg_off >> SECTOR_SHIFT;

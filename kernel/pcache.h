@@ -1288,13 +1288,23 @@ static inline void pcache_seg_get(struct pcache *pc, u32 seg)
 }
 
 /**
+ * pcache_index_shard_nr() - Which shard a sector is in.
+ * @pc: cache
+ * @sector: on the backing device
+ */
+static inline u32 pcache_index_shard_nr(const struct pcache *pc, sector_t sector)
+{
+	return hash_64(sector / PCACHE_STRETCH_SECTORS, pc->shard_bits);
+}
+
+/**
  * pcache_index_shard() - The shard of a sector.
  * @pc: cache
  * @sector: on the backing device
  */
 static inline struct pcache_shard *pcache_index_shard(struct pcache *pc, sector_t sector)
 {
-	return &pc->shards[hash_64(sector / PCACHE_STRETCH_SECTORS, pc->shard_bits)];
+	return &pc->shards[pcache_index_shard_nr(pc, sector)];
 }
 
 /*
