@@ -318,7 +318,8 @@ static void judge_end(struct pcache *pc, struct walk *w, enum pcache_kset_kind k
 		damaged(pc, &w->pos, "there is no valid kset at key_tail");
 		return;
 	}
-	if (later_kset_in_reach(pc, w, expected)) {
+	/* What a clean detach has noted as the head needs no search for what is behind it. */
+	if (!pc->super.clean && later_kset_in_reach(pc, w, expected)) {
 		damaged(pc, &w->pos, "a kset is invalid and later ones are not");
 		return;
 	}
