@@ -464,13 +464,24 @@ static void count_part(u64 flags, u32 sectors, struct pcache_delta *d)
 		d->dirty += sectors;
 }
 
+/* As pcache_same_place(). */
+static bool at_place_of(const struct entry *en, const struct pcache_extent *e)
+{
+	return entry_seg(en) == e->seg && entry_off(en) - entry_sector(en) == e->off - e->sector;
+}
+
+static void note_again(const struct entry *en, struct pcache_delta *d)
+{
+	if (d->over && at_place_of(en, d->over))
+		d->again = true;
+}
+
 /* Does a cut with @match take @en out? */
 static bool is_cut(const struct entry *en, const struct pcache_extent *match)
 {
 	bool discarded = en->where & ENTRY_DISCARDED;
 
-	if (entry_seg(en) != match->seg ||
-	    entry_off(en) - entry_sector(en) != match->off - match->sector)
+	if (!at_place_of(en, match))
 		return false;
 	return discarded ? match->discarded : en->where & ENTRY_CLEAN;
 }
@@ -509,6 +520,7 @@ void pcache_tree_cut(struct pcache_tree *t, sector_t sector, u32 sectors,
 		lo = max_t(sector_t, entry_sector(&en), sector);
 		hi = min_t(sector_t, entry_end(&en), end);
 		count_part(en.where, hi - lo, d);
+		note_again(&en, d);
 
 		left = lo - entry_sector(&en);
 		right = entry_end(&en) - hi;
@@ -602,6 +614,7 @@ static void count_gap(const struct gap *g, const struct entry *en, struct pcache
 		sector_t hi = min_t(sector_t, entry_end(old), entry_end(en));
 
 		count_part(old->where, hi - lo, d);
+		note_again(old, d);
 	}
 }
 
@@ -673,6 +686,7 @@ static bool overwrite(struct pcache_tree *t, const struct gap *g, const struct e
 	    (g->to < g->leaf->nr && mergeable(t, en, old + 1)))
 		return false;
 	count_part(old->where, entry_sectors(en), d);
+	note_again(old, d);
 	leaf_put(t, g->leaf, g->from, *en, crc);
 	return true;
 }

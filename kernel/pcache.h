@@ -295,10 +295,14 @@ struct pcache_shard {
  * struct pcache_delta - what an operation took out of a tree
  * @dirty: sectors that were dirty
  * @clean: sectors that were clean
+ * @over: what comes instead, if somebody asks for @again; or NULL
+ * @again: some of it lay at the same place as @over
  */
 struct pcache_delta {
 	u32 dirty;
 	u32 clean;
+	const struct pcache_extent *over;
+	bool again;
 };
 
 /**
@@ -728,6 +732,17 @@ struct pcache_damage {
 };
 
 int pcache_replay(struct pcache *pc, const char **error);
+
+/*
+ * lanes.c: how replay fills the index
+ */
+
+struct pcache_lanes;
+
+struct pcache_lanes *pcache_lanes_make(struct pcache *pc);
+void pcache_lanes_free(struct pcache_lanes *lanes);
+void pcache_lanes_add(struct pcache_lanes *lanes, const struct pcache_extent *e, bool forget);
+void pcache_lanes_drain(struct pcache_lanes *lanes);
 
 /*
  * super.c: super-block, cache_info, extension block; format, attach, detach

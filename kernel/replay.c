@@ -3,7 +3,12 @@
  * The log, read at attach: tails, a walk that fills the index, and the judgement
  * of where and why it ends.
  *
- * Only reads. Runs before anybody else uses the cache, so nothing is locked.
+ * Only reads. Runs before anybody else uses the cache, so nothing is locked. The walk is
+ * one task, since only a kset tells where the next one begins and what its number has to
+ * be; it owns the segments' use and refs, the damage and the journal's places. The index,
+ * which takes most of the time, is filled by lanes (lanes.c) meanwhile. They get each key
+ * when it has been judged, and what is counted of it here is counted; so where the walk
+ * ends, for whatever reason, the index has all keys before that place, and none behind it.
  *
  * The head is stored nowhere. Behind the last kset stand 24 zero bytes, or what
  * a power cut left of the next kset. The same could be a kset that was damaged
@@ -29,6 +34,7 @@
  * @met_dirty_tail: @pos is at or behind dirty_tail
  * @dirty_tail: as found on the medium; its ord is set when it is met
  * @scan: memory to look for later ksets in
+ * @lanes: who puts keys into the index
  */
 struct walk {
 	struct pcache_kset *ks;
@@ -40,6 +46,7 @@ struct walk {
 	bool met_dirty_tail;
 	struct pcache_pos dirty_tail;
 	__le64 *scan;
+	struct pcache_lanes *lanes;
 };
 
 static void damaged(struct pcache *pc, const struct pcache_pos *pos, const char *why)
@@ -108,47 +115,11 @@ static bool enter_segment(struct pcache *pc, struct walk *w, u32 seg)
 	return true;
 }
 
-/*
- * A clean key of an old generation: mainline has written it back and freed its data. What
- * it hides, maybe in the same kset, is older than the backing device, and stays hidden.
- */
-static void forget_range(struct pcache *pc, const struct pcache_extent *e)
-{
-	struct pcache_shard *sh = pcache_index_shard(pc, e->sector);
-	struct pcache_delta d = { };
-
-	pcache_tree_prepare(&sh->tree, 0, GFP_KERNEL);
-	spin_lock(&sh->lock);
-	pcache_tree_cut(&sh->tree, e->sector, e->sectors, NULL, &d);
-	sh->tree.forgot = true;
-	spin_unlock(&sh->lock);
-	pcache_count(pc, PCACHE_STAT_CACHED_SECTORS, -(s64)d.clean);
-}
-
-/*
- * Is an older key of the log under the same place? It was logged again. When key_tail
- * passes the older one, the index forgets what the newer one still names.
- */
-static bool is_logged_again(struct pcache_shard *sh, const struct pcache_extent *e)
-{
-	sector_t at = e->sector;
-	struct pcache_extent old;
-
-	lockdep_assert_held(&sh->lock);
-	while (pcache_tree_first(&sh->tree, at, &old) && old.sector < pcache_extent_end(e)) {
-		if (pcache_same_place(&old, e))
-			return true;
-		at = pcache_extent_end(&old);
-	}
-	return false;
-}
-
-/* Memory from the pool is waited for. False: damage. */
+/* Refs are counted here alone, and nobody else touches them yet. False: damage. */
 static bool replay_key(struct pcache *pc, struct walk *w, const struct pcache_media_key *key)
 {
 	struct pcache_extent e;
 	struct pcache_segment *s;
-	struct pcache_shard *sh;
 
 	switch (pcache_key_decode(pc, key, &e)) {
 	case PCACHE_KEY_BAD:
@@ -156,8 +127,12 @@ static bool replay_key(struct pcache *pc, struct walk *w, const struct pcache_me
 		return false;
 	case PCACHE_KEY_STALE:
 		w->stale = true;
+		/*
+		 * Mainline has written it back and freed its data. What it hides, maybe in the
+		 * same kset, is older than the backing device, and stays hidden.
+		 */
 		if (!w->met_dirty_tail && e.sectors)
-			forget_range(pc, &e);
+			pcache_lanes_add(w->lanes, &e, true);
 		return true;
 	case PCACHE_KEY_GOOD:
 		break;
@@ -168,17 +143,12 @@ static bool replay_key(struct pcache *pc, struct walk *w, const struct pcache_me
 		return false;
 	}
 	s->use = PCACHE_SEG_DATA;
-	atomic_inc(&s->refs);
+	atomic_set(&s->refs, atomic_read(&s->refs) + 1);
 	if (!w->met_dirty_tail)
 		e.clean = true;
 	else
 		pc->journal.held_sectors += e.sectors;
-	sh = pcache_index_shard(pc, e.sector);
-	pcache_tree_prepare(&sh->tree, 1, GFP_KERNEL);
-	spin_lock(&sh->lock);
-	sh->tree.forgot |= is_logged_again(sh, &e);
-	pcache_index_insert(pc, sh, &e);
-	spin_unlock(&sh->lock);
+	pcache_lanes_add(w->lanes, &e, false);
 	return true;
 }
 
@@ -328,7 +298,7 @@ static void judge_end(struct pcache *pc, struct walk *w, enum pcache_kset_kind k
 			    w->pos.seg, w->pos.off);
 }
 
-/* Walks from key_tail to the end, or to damage. */
+/* Walks from key_tail to the end, or to damage, ahead of what gets into the index. */
 static void walk_log(struct pcache *pc, struct walk *w)
 {
 	w->pos = pc->journal.key_tail;
@@ -358,6 +328,13 @@ static void walk_log(struct pcache *pc, struct walk *w)
 			return;
 		cond_resched();
 	}
+}
+
+/* A whole walk: what it has found is in the index. */
+static void fill_index(struct pcache *pc, struct walk *w)
+{
+	walk_log(pc, w);
+	pcache_lanes_drain(w->lanes);
 }
 
 /* Forgets what a walk has found. */
@@ -396,7 +373,8 @@ int pcache_replay(struct pcache *pc, const char **error)
 		return r;
 	w.ks = kmalloc(sizeof(*w.ks), GFP_KERNEL);
 	w.scan = kmalloc(SCAN_BYTES, GFP_KERNEL);
-	if (!w.ks || !w.scan) {
+	w.lanes = pcache_lanes_make(pc);
+	if (!w.ks || !w.scan || !w.lanes) {
 		*error = "Cannot allocate memory for the log";
 		r = -ENOMEM;
 		goto out;
@@ -405,12 +383,12 @@ int pcache_replay(struct pcache *pc, const char **error)
 	j->last_is_log_only = true;
 	j->has_stale = false;
 	w.dirty_tail = j->dirty_tail;
-	walk_log(pc, &w);
+	fill_index(pc, &w);
 	if (!w.met_dirty_tail && !pc->damage.found && j->dirty_slots.valid != 3) {
 		pcache_warn(pc, "dirty_tail does not stand in the log, and one of its copies is invalid: all keys count as dirty");
 		forget_walk(pc);
 		w.dirty_tail = j->key_tail;
-		walk_log(pc, &w);
+		fill_index(pc, &w);
 	}
 	if (!w.met_dirty_tail && !pc->damage.found) {
 		*error = "Cache dirty_tail: does not stand at a kset of the log";
@@ -422,6 +400,7 @@ int pcache_replay(struct pcache *pc, const char **error)
 	j->last_number = w.number;
 	j->next_number = w.first ? 0 : w.expected;
 out:
+	pcache_lanes_free(w.lanes);
 	kfree(w.scan);
 	kfree(w.ks);
 	return r;

@@ -14,6 +14,7 @@ UNIT_DEFS_full :=
 # Segments of 256 KiB, so that the log turns often.
 UNIT_DEFS_small := -DPCACHE_SEG_BYTES=262144 -DPCACHE_MIN_SEGS=16 -DPCACHE_MIN_BYTES=4194304
 UNIT_VARIANT_load-test := small
+UNIT_VARIANT_lanes-test := small
 # As small as can be, for tests that look at every byte or fill the cache at once.
 UNIT_DEFS_tiny := -DPCACHE_SEG_BYTES=65536 -DPCACHE_MIN_SEGS=8 -DPCACHE_MIN_BYTES=544768
 UNIT_VARIANT_params-test := tiny
