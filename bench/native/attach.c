@@ -15,11 +15,14 @@
 #define FILL_PERCENT	85
 #define OPTIONS		"8 " STILL
 
-static double attach_seconds(struct cache *c)
+/* CPU time of all tasks; @elapsed gets what a clock says. */
+static double attach_seconds(struct cache *c, double *elapsed)
 {
 	double begin = cpu_seconds();
+	u64 begin_ns = now_ns();
 
 	cache_attach(c, OPTIONS);
+	*elapsed = (now_ns() - begin_ns) / 1e9;
 	return cpu_seconds() - begin;
 }
 
@@ -37,14 +40,14 @@ static void make_medium(struct cache *c, u64 keys, u32 bits)
 static void measure(const char *name, const char *text, u64 keys, u32 bits, u32 times)
 {
 	char full[80], line[100];
-	double took[TIMES];
+	double took[TIMES], elapsed[TIMES];
 	struct cache c;
 	u64 bytes = 0;
 
 	tap_set_stores(STORES_NO_BLOCKS);
 	make_medium(&c, keys, bits);
 	for (u32 i = 0; i < times; i++) {
-		took[i] = attach_seconds(&c);
+		took[i] = attach_seconds(&c, &elapsed[i]);
 		bytes = memory_bytes();
 		if (pcache_stat(c.pc, PCACHE_STAT_DIRTY_SECTORS) != keys * BLOCK_SECTORS)
 			fail("the attach does not find %llu keys", keys);
@@ -53,8 +56,10 @@ static void measure(const char *name, const char *text, u64 keys, u32 bits, u32 
 	tap_set_stores(STORES_CACHED);
 	snprintf(full, sizeof(full), "attach.%s.seconds", name);
 	figure(full, text, median(took, times), "s");
+	snprintf(full, sizeof(full), "attach.%s.elapsed_seconds", name);
+	figure(full, "   elapsed time", median(elapsed, times), "s");
 	snprintf(full, sizeof(full), "attach.%s.keys_per_second", name);
-	figure(full, "   keys per second", keys / median(took, times), "keys/s");
+	figure(full, "   keys per second of CPU time", keys / median(took, times), "keys/s");
 	snprintf(full, sizeof(full), "attach.%s.dram_mib", name);
 	snprintf(line, sizeof(line), "   DRAM then, for %.1f GiB of cached data",
 		 keys * (double)BLOCK / SZ_1G);
