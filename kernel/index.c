@@ -15,7 +15,9 @@
  * which never cross a stretch, need one lock. All extents come from keys in
  * the log and go when key_tail passes these, so DRAM is bounded by the cache.
  */
+#include <linux/cache.h>
 #include <linux/log2.h>
+#include <linux/prefetch.h>
 #include <linux/slab.h>
 
 #include "pcache.h"
@@ -845,6 +847,47 @@ sector_t pcache_tree_discard(struct pcache_tree *t, sector_t at, sector_t end, u
 		count_part(got.clean ? ENTRY_CLEAN : 0, part.sectors, d);
 	}
 	return at;
+}
+
+/**
+ * pcache_trees_prefetch() - Have the CPU fetch the leaves that some sectors are in.
+ * @t: a tree for each sector; nobody else changes it
+ * @sector: they
+ * @nr: how many, at most PCACHE_PREFETCH
+ *
+ * Where trees are larger than the CPU's cache each step of a search waits for memory. Here
+ * all searches make a step before any of them makes the next, so that they wait together.
+ */
+void pcache_trees_prefetch(struct pcache_tree *const *t, const sector_t *sector, u32 nr)
+{
+	const struct pcache_leaf *at[PCACHE_PREFETCH], *best[PCACHE_PREFETCH];
+	u32 left = 1, i, off;
+
+	for (i = 0; i < nr; i++) {
+		at[i] = leaf_of(t[i]->root.rb_node);
+		best[i] = at[i];
+		prefetch(at[i]);
+	}
+	while (left) {
+		left = 0;
+		for (i = 0; i < nr; i++) {
+			const struct pcache_leaf *leaf = at[i];
+
+			if (!leaf)
+				continue;
+			if (entry_sector(&leaf->entry[0]) <= sector[i]) {
+				best[i] = leaf;
+				at[i] = leaf_of(leaf->node.rb_right);
+			} else {
+				at[i] = leaf_of(leaf->node.rb_left);
+			}
+			prefetch(at[i]);
+			left++;
+		}
+	}
+	for (i = 0; i < nr; i++)
+		for (off = L1_CACHE_BYTES; best[i] && off < PCACHE_LEAF_BYTES; off += L1_CACHE_BYTES)
+			prefetch((const void *)best[i] + off);
 }
 
 /**

@@ -34,6 +34,11 @@
 /* Extents of a buffer: the first ones are short, so that all CPUs soon have work. */
 #define BUF_FIRST	16U
 #define BUF_MAX		512U
+/*
+ * With so many extents in all, about 3 MiB of leaves, searches wait for memory more than it
+ * costs to make some of them at a time, which takes 150 instructions for each.
+ */
+#define PREFETCH_FROM	(1U << 17)
 
 /**
  * struct item - what a key does to its shard
@@ -56,8 +61,9 @@ struct item {
  * @handed: the other one
  * @nr_adding: extents in @adding
  * @nr_handed: extents in @handed; 0 once the walk has waited for them
- * @need: spare leaves that an insertion may use up
  * @size: so many are handed over at a time
+ * @nr_taken: extents so far; the work item's
+ * @prefetch_from: with so many its trees are larger than a CPU's cache
  * @sum: sectors that are dirty, and clean, so far; the work item's
  */
 struct lane {
@@ -68,8 +74,9 @@ struct lane {
 	struct item *handed;
 	u32 nr_adding;
 	u32 nr_handed;
-	u32 need;
 	u32 size;
+	u64 nr_taken;
+	u64 prefetch_from;
 	struct {
 		s64 dirty;
 		s64 clean;
@@ -88,22 +95,38 @@ struct pcache_lanes {
 	struct lane lane[] __counted_by(nr);
 };
 
+/* Has the CPU fetch what @nr items are about to change. */
+static void prefetch_trees(const struct lane *lane, const struct item *it, u32 nr)
+{
+	struct pcache_tree *tree[PCACHE_PREFETCH];
+	sector_t sector[PCACHE_PREFETCH];
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		tree[i] = &lane->pc->shards[it[i].shard].tree;
+		sector[i] = it[i].e.sector;
+	}
+	pcache_trees_prefetch(tree, sector, nr);
+}
+
 /*
  * An older key of the log under the same place was logged again. When key_tail passes the
  * older one, the index forgets what the newer one still names. A key of an old generation
  * that is to be forgotten hides what is older than the backing device. Memory from the pool
  * is waited for.
  */
-static void put_into_index(struct lane *lane)
+static void put_items(struct lane *lane, const struct item *it, u32 nr)
 {
+	struct pcache_shard *shards = lane->pc->shards;
+	const struct item *end = it + nr;
+	u32 need = pcache_tree_need(1);
+	u32 sectors[2] = { };		/* that came in: dirty, clean */
 	struct pcache_delta d = { };
-	u32 sectors[2] = { }, i;	/* that came in: dirty, clean */
 
-	for (i = 0; i < lane->nr_handed; i++) {
-		const struct item *it = &lane->handed[i];
-		struct pcache_tree *t = &lane->pc->shards[it->shard].tree;
+	for (; it < end; it++) {
+		struct pcache_tree *t = &shards[it->shard].tree;
 
-		if (t->nr_spares < lane->need)
+		if (t->nr_spares < need)
 			pcache_tree_prepare(t, 1, lane->gfp);
 		if (it->forget) {
 			d.over = NULL;
@@ -118,8 +141,21 @@ static void put_into_index(struct lane *lane)
 			t->forgot = true;
 		d.again = false;
 	}
+	lane->nr_taken += nr;
 	lane->sum.dirty += (s64)sectors[false] - d.dirty;
 	lane->sum.clean += (s64)sectors[true] - d.clean;
+}
+
+static void put_into_index(struct lane *lane)
+{
+	u32 i, nr;
+
+	for (i = 0; i < lane->nr_handed; i += nr) {
+		nr = min(lane->nr_handed - i, PCACHE_PREFETCH);
+		if (lane->nr_taken >= lane->prefetch_from)
+			prefetch_trees(lane, &lane->handed[i], nr);
+		put_items(lane, &lane->handed[i], nr);
+	}
 }
 
 static void lane_work(struct work_struct *work)
@@ -149,13 +185,13 @@ static noinline void hand_over(struct pcache_lanes *lanes, struct lane *lane)
 		put_into_index(lane);
 }
 
-static int lane_init(struct lane *lane, struct pcache *pc)
+static int lane_init(struct lane *lane, struct pcache *pc, u32 nr)
 {
 	INIT_WORK(&lane->work, lane_work);
 	lane->pc = pc;
 	lane->gfp = current_gfp_context(GFP_KERNEL);
-	lane->need = pcache_tree_need(1);
 	lane->size = BUF_FIRST;
+	lane->prefetch_from = PREFETCH_FROM / nr;
 	lane->adding = kvmalloc_array(BUF_MAX, sizeof(struct item), GFP_KERNEL);
 	lane->handed = kvmalloc_array(BUF_MAX, sizeof(struct item), GFP_KERNEL);
 	return lane->adding && lane->handed ? 0 : -ENOMEM;
@@ -178,7 +214,7 @@ struct pcache_lanes *pcache_lanes_make(struct pcache *pc)
 	lanes->pc = pc;
 	lanes->nr = nr;
 	for (i = 0; i < nr; i++)
-		r |= lane_init(&lanes->lane[i], pc);
+		r |= lane_init(&lanes->lane[i], pc, nr);
 	if (!r)
 		return lanes;
 	pcache_lanes_free(lanes);

@@ -318,6 +318,8 @@ struct pcache_walk {
 };
 
 #define PCACHE_LEAF_BYTES	512
+/* So many searches can be under way side by side. */
+#define PCACHE_PREFETCH		16U
 
 struct pcache_extent pcache_extent_part(const struct pcache_extent *e, sector_t from,
 					sector_t to);
@@ -335,6 +337,7 @@ bool pcache_tree_clean(struct pcache_tree *t, const struct pcache_extent *e,
 		       struct pcache_delta *d);
 sector_t pcache_tree_discard(struct pcache_tree *t, sector_t at, sector_t end, u32 max,
 			     struct pcache_delta *d);
+void pcache_trees_prefetch(struct pcache_tree *const *t, const sector_t *sector, u32 nr);
 bool pcache_tree_first(struct pcache_tree *t, sector_t sector, struct pcache_extent *e);
 bool pcache_tree_look_up(struct pcache_tree *t, sector_t sector, sector_t end, bool use,
 			 struct pcache_extent *e);

@@ -9,7 +9,7 @@
  */
 #include "fixture.h"
 
-#define SEGS		200
+#define SEGS		500
 #define STRETCHES	64
 #define SECTORS		(STRETCHES * PCACHE_STRETCH_SECTORS)
 /* Sectors of each stretch that are written. */
@@ -17,6 +17,8 @@
 #define MAX_WRITE	8
 #define CLEAN_WRITES	4000
 #define DIRTY_WRITES	8000
+/* More than any lane takes without having the CPU fetch leaves before it looks into them. */
+#define MANY_WRITES	150000
 
 /* CPUs only become more, so the first case alone has few: tasks that are there keep theirs. */
 static const u32 cpus[] = { 1, 2, 3, 8, 8 };
@@ -264,6 +266,22 @@ static void test_overlapping(void)
 	}
 }
 
+/* So many keys that searches are made side by side. */
+static void test_many(void)
+{
+	struct fixture f;
+
+	fixture_open(&f, SEGS, SECTORS);
+	attach(&f, "2 gc_percent 90");
+	port_bdev_set_gone(f.h.disk, true);
+	for (u32 i = 0; i < MANY_WRITES; i++)
+		write_sectors(&f, rnd(SECTORS), 1);
+	detach(&f);
+	port_bdev_set_gone(f.h.disk, false);
+	check_attaches(&f, MANY_WRITES);
+	fixture_close(&f);
+}
+
 /* Calls @change for each kset of the log; it gets a CRC that fits. */
 static void for_each_kset(struct fixture *f, void (*change)(struct pcache_media_kset *, u32 nr))
 {
@@ -436,6 +454,7 @@ static void test_no_memory(void)
 
 static const struct test_case cases[] = {
 	{ "overlapping", test_overlapping },
+	{ "many", test_many },
 	{ "logged_again", test_logged_again },
 	{ "stale", test_stale },
 	{ "damage", test_damage },
