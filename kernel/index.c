@@ -555,7 +555,7 @@ void pcache_tree_cut(struct pcache_tree *t, sector_t sector, u32 sectors,
 }
 
 /* Can @b follow @a in one entry? Between their places is what is between their sectors. */
-static bool mergeable(const struct pcache_tree *t, const struct entry *a, const struct entry *b)
+static inline bool mergeable(const struct pcache_tree *t, const struct entry *a, const struct entry *b)
 {
 	u64 unlike = ENTRY_CLEAN | ENTRY_DISCARDED;
 
@@ -693,6 +693,22 @@ static bool overwrite(struct pcache_tree *t, const struct gap *g, const struct e
 	return true;
 }
 
+/* Becomes an entry where nothing is, unless a neighbour and it are to become one. */
+static bool fill_hole(struct pcache_tree *t, const struct gap *g, const struct entry *en, u32 crc)
+{
+	struct pcache_leaf *leaf = g->leaf;
+	u32 i = g->from;
+
+	if (g->to != i || leaf->nr == leaf_capacity(t) ||
+	    (i > 0 && mergeable(t, &leaf->entry[i - 1], en)) ||
+	    (i < leaf->nr && mergeable(t, en, &leaf->entry[i])))
+		return false;
+	leaf_move(t, leaf, i + 1, leaf, i, leaf->nr - i);
+	leaf_put(t, leaf, i, *en, crc);
+	leaf->nr++;
+	return true;
+}
+
 /* The first extent of a tree. */
 static void insert_first(struct pcache_tree *t, struct entry en, u32 crc)
 {
@@ -725,7 +741,8 @@ void pcache_tree_insert(struct pcache_tree *t, const struct pcache_extent *e,
 	struct gap gap;
 
 	if (leaf && entry_sector(&leaf->entry[0]) < e->sector && find_gap(&en, leaf, &gap) &&
-	    (overwrite(t, &gap, &en, e->crc, d) || fill_gap(t, &gap, en, e->crc, d)))
+	    (overwrite(t, &gap, &en, e->crc, d) || fill_hole(t, &gap, &en, e->crc) ||
+	     fill_gap(t, &gap, en, e->crc, d)))
 		return;
 	pcache_tree_cut(t, e->sector, e->sectors, NULL, d);
 	leaf = leaf_for(t, e->sector);
