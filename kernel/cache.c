@@ -237,8 +237,8 @@ static int load(struct pcache *pc, const char **error)
 
 static int make_parts(struct pcache *pc)
 {
-	return pcache_journal_init(pc) ?: pcache_io_init(pc) ?: pcache_reclaim_init(pc) ?:
-	       pcache_writeback_init(pc);
+	return pcache_extent_init(pc) ?: pcache_journal_init(pc) ?: pcache_io_init(pc) ?:
+	       pcache_reclaim_init(pc) ?: pcache_writeback_init(pc);
 }
 
 /* What a table says, and what its backing device is today. */
@@ -327,6 +327,7 @@ void pcache_destroy(struct pcache *pc)
 	pcache_reclaim_exit(pc);
 	pcache_io_exit(pc);
 	pcache_journal_exit(pc);
+	pcache_extent_exit(pc);
 	unload_log(pc);
 	if (pc->log_wq)
 		destroy_workqueue(pc->log_wq);

@@ -4,9 +4,12 @@
  * media errors and, with data_crc, verified.
  *
  * The CRC of a key covers all its data, so reading a part of it reads the rest
- * as well; keys are short where there are CRCs (PCACHE_CRC_KEY_SECTORS). What
- * is verified is a private copy, a sector at a time on the stack: the pages of
- * a reader can change under a direct read.
+ * as well; keys are short where there are CRCs (PCACHE_CRC_KEY_SECTORS).
+ *
+ * A reader's copy is verified where it lies, in the reader's pages: what was there when
+ * the CRC was taken is what the reader got. These pages can change under a direct read,
+ * so a CRC that does not match there proves nothing: then it is all done once more by way
+ * of memory that nobody else has, and that decides.
  *
  * Callers hold a ref of the segment.
  */
@@ -33,27 +36,73 @@ static void copy_to_bio(struct bio *bio, struct bvec_iter *iter, const void *src
 	}
 }
 
-/* Without CRC: straight from the medium to the bio. */
-static int copy_plain(struct pcache *pc, const struct pcache_extent *e, struct bio *bio,
-		      struct bvec_iter iter)
+/* Straight from the medium to the bio; with @crc, goes on with it over what arrived there. */
+static bool copy_straight(struct bio *bio, struct bvec_iter iter, const void *src, u32 bytes,
+			  u32 *crc)
 {
-	const void *src = pcache_seg_data(pc, e->seg, e->off << SECTOR_SHIFT);
-	u32 bytes = e->sectors << SECTOR_SHIFT;
-
 	while (bytes) {
 		struct bio_vec bv = bio_iter_iovec(bio, iter);
 		u32 n = min(bytes, bv.bv_len);
 		void *dst = bvec_kmap_local(&bv);
 		bool good = pmem_read(dst, src, n);
 
+		if (good && crc)
+			*crc = crc32c(*crc, dst, n);
 		kunmap_local(dst);
 		if (!good)
-			return -EIO;
+			return false;
 		bio_advance_iter_single(bio, &iter, n);
 		src += n;
 		bytes -= n;
 	}
-	return 0;
+	return true;
+}
+
+/*
+ * Goes on with @crc over @sectors of the medium, by way of this CPU's bounce memory. With
+ * @bio they are copied there at @iter, which moves on. At a media error it is that of the
+ * pieces before it.
+ */
+static bool crc_sectors(struct pcache *pc, const void *src, u32 sectors, u32 *crc,
+			struct bio *bio, struct bvec_iter *iter)
+{
+	u32 left = sectors << SECTOR_SHIFT, n;
+	bool good = true;
+
+	for (; good && left; left -= n, src += n) {
+		u8 *buf = pcache_bounce_get(pc->bounce);
+
+		n = min_t(u32, left, PCACHE_PIECE_BYTES);
+		good = pmem_read(buf, src, n);
+		if (good)
+			*crc = crc32c(*crc, buf, n);
+		if (good && bio)
+			copy_to_bio(bio, iter, buf, n);
+		pcache_bounce_put(pc->bounce);
+	}
+	return good;
+}
+
+/*
+ * Copies an extent to a bio, and takes the CRC of the whole key: with @straight of the copy,
+ * otherwise of memory that nobody else has.
+ */
+static int copy_and_verify(struct pcache *pc, const struct pcache_extent *e, struct bio *bio,
+			   struct bvec_iter iter, bool straight)
+{
+	const void *key = pcache_seg_data(pc, e->seg, (e->off - e->key_delta) << SECTOR_SHIFT);
+	const void *src = key + (e->key_delta << SECTOR_SHIFT);
+	u32 bytes = e->sectors << SECTOR_SHIFT, crc = PCACHE_CRC_SEED;
+
+	if (!crc_sectors(pc, key, e->key_delta, &crc, NULL, NULL))
+		return -EIO;
+	if (straight ? !copy_straight(bio, iter, src, bytes, &crc) :
+		       !crc_sectors(pc, src, e->sectors, &crc, bio, &iter))
+		return -EIO;
+	if (!crc_sectors(pc, src + bytes, e->key_sectors - e->key_delta - e->sectors, &crc,
+			 NULL, NULL))
+		return -EIO;
+	return crc == e->crc ? 0 : -EILSEQ;
 }
 
 /**
@@ -69,22 +118,33 @@ static int copy_plain(struct pcache *pc, const struct pcache_extent *e, struct b
 int pcache_extent_copy_to_bio(struct pcache *pc, const struct pcache_extent *e,
 			      struct bio *bio, struct bvec_iter iter)
 {
-	const void *src;
-	u8 buf[SECTOR_SIZE] __aligned(8) __uninitialized;
-	u32 crc = PCACHE_CRC_SEED, i;
+	const void *src = pcache_seg_data(pc, e->seg, e->off << SECTOR_SHIFT);
+	int r;
 
 	if (!pc->data_crc)
-		return copy_plain(pc, e, bio, iter);
+		return copy_straight(bio, iter, src, e->sectors << SECTOR_SHIFT, NULL) ? 0 : -EIO;
+	r = copy_and_verify(pc, e, bio, iter, true);
+	return r == -EILSEQ ? copy_and_verify(pc, e, bio, iter, false) : r;
+}
 
-	src = pcache_seg_data(pc, e->seg, (e->off - e->key_delta) << SECTOR_SHIFT);
-	for (i = 0; i < e->key_sectors; i++, src += SECTOR_SIZE) {
-		if (!pmem_read(buf, src, SECTOR_SIZE))
-			return -EIO;
-		crc = crc32c(crc, buf, SECTOR_SIZE);
-		if (i >= e->key_delta && i < e->key_delta + e->sectors)
-			copy_to_bio(bio, &iter, buf, SECTOR_SIZE);
+/*
+ * Copies up to a piece of the medium to another place on it; with data_crc goes on with the
+ * CRC of either.
+ */
+static bool copy_piece(struct pcache *pc, void *dst, const void *src, u32 bytes, u32 *crc,
+		       u32 *new_crc)
+{
+	u8 *buf = pcache_bounce_get(pc->bounce);
+	bool good = pmem_read(buf, src, bytes);
+
+	if (good && pc->data_crc) {
+		*crc = crc32c(*crc, buf, bytes);
+		*new_crc = crc32c(*new_crc, buf, bytes);
 	}
-	return crc == e->crc ? 0 : -EILSEQ;
+	if (good)
+		pmem_store(dst, buf, bytes);			/* E1 */
+	pcache_bounce_put(pc->bounce);
+	return good;
 }
 
 /* Goes on with a CRC over what is on the medium; false at a media error. */
@@ -153,28 +213,25 @@ int pcache_extent_copy_to_own(struct pcache *pc, const struct pcache_extent *e,
 int pcache_extent_copy_to_room(struct pcache *pc, const struct pcache_extent *e,
 			       const struct pcache_room *room, u32 *crcs)
 {
-	u32 skip = pc->data_crc ? e->key_delta : 0, key = pcache_key_sectors_max(pc);
-	u32 sectors = pc->data_crc ? e->key_sectors : e->sectors;
-	const void *src = pcache_seg_data(pc, e->seg, (e->off - skip) << SECTOR_SHIFT);
+	u32 before = pc->data_crc ? e->key_delta : 0, key = pcache_key_sectors_max(pc);
+	u32 behind = pc->data_crc ? e->key_sectors - e->key_delta - e->sectors : 0;
+	const void *src = pcache_seg_data(pc, e->seg, (e->off - before) << SECTOR_SHIFT);
 	void *dst = pcache_seg_data(pc, room->seg, room->off << SECTOR_SHIFT);
-	u8 buf[SECTOR_SIZE] __aligned(8) __uninitialized;
-	u32 crc = PCACHE_CRC_SEED, i, n;
-	bool good = true;
+	u32 crc = PCACHE_CRC_SEED, done, n;
+	bool good;
 
 	pmem_begin();
-	for (i = 0; good && i < sectors; i++, src += SECTOR_SIZE) {
-		good = pmem_read(buf, src, SECTOR_SIZE);
-		if (pc->data_crc)
-			crc = crc32c(crc, buf, SECTOR_SIZE);
-		if (!good || i < skip || i >= skip + e->sectors)
-			continue;
-		n = i - skip;
-		pmem_store(dst + (n << SECTOR_SHIFT), buf, SECTOR_SIZE);	/* E1 */
-		if (!pc->data_crc)
-			continue;
-		crcs[n / key] = crc32c(n % key ? crcs[n / key] : PCACHE_CRC_SEED, buf,
-				       SECTOR_SIZE);
+	good = crc_sectors(pc, src, before, &crc, NULL, NULL);
+	src += before << SECTOR_SHIFT;
+	for (done = 0; good && done < e->sectors; done += n) {
+		if (pc->data_crc && done % key == 0)
+			crcs[done / key] = PCACHE_CRC_SEED;
+		n = min_t(u32, e->sectors - done, PCACHE_PIECE_SECTORS);
+		good = copy_piece(pc, dst, src, n << SECTOR_SHIFT, &crc, &crcs[done / key]);
+		src += n << SECTOR_SHIFT;
+		dst += n << SECTOR_SHIFT;
 	}
+	good = good && crc_sectors(pc, src, behind, &crc, NULL, NULL);
 	pmem_end();
 	return !good ? -EIO : pc->data_crc && crc != e->crc ? -EILSEQ : 0;
 }
@@ -184,19 +241,14 @@ int pcache_extent_copy_to_room(struct pcache *pc, const struct pcache_extent *e,
  * @pc: cache
  * @e: extent
  *
- * At a media error, that of the bytes before it.
+ * At a media error, that of the pieces before it.
  */
 u32 pcache_extent_crc(struct pcache *pc, const struct pcache_extent *e)
 {
 	const void *src = pcache_seg_data(pc, e->seg, e->off << SECTOR_SHIFT);
-	u8 buf[SECTOR_SIZE] __aligned(8) __uninitialized;
-	u32 crc = PCACHE_CRC_SEED, i;
+	u32 crc = PCACHE_CRC_SEED;
 
-	for (i = 0; i < e->sectors; i++, src += SECTOR_SIZE) {
-		if (!pmem_read(buf, src, SECTOR_SIZE))
-			break;
-		crc = crc32c(crc, buf, SECTOR_SIZE);
-	}
+	crc_sectors(pc, src, e->sectors, &crc, NULL, NULL);
 	return crc;
 }
 
@@ -235,4 +287,31 @@ void pcache_extent_count_error(struct pcache *pc, const struct pcache_extent *e,
 		pcache_event(pc);
 	if (pcache_seg_note_bad(pc, e->seg))
 		pcache_wear_out(pc);
+}
+
+/**
+ * pcache_extent_init() - Make the bounce memory.
+ * @pc: cache
+ *
+ * Return: 0 or -ENOMEM; then pcache_extent_exit() cleans up.
+ */
+int pcache_extent_init(struct pcache *pc)
+{
+	int cpu;
+
+	pc->bounce = __alloc_percpu(sizeof(*pc->bounce), PCACHE_PIECE_BYTES);
+	if (!pc->bounce)
+		return -ENOMEM;
+	for_each_possible_cpu(cpu)
+		local_lock_init(&per_cpu_ptr(pc->bounce, cpu)->lock);
+	return 0;
+}
+
+/**
+ * pcache_extent_exit() - Free it.
+ * @pc: cache
+ */
+void pcache_extent_exit(struct pcache *pc)
+{
+	free_percpu(pc->bounce);
 }

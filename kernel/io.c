@@ -75,6 +75,15 @@ static void store_bio(void *dst, struct bio *bio, struct bvec_iter *iter, u32 by
 	}
 }
 
+/* For a whole page CPUs have something faster than memcpy() often is. */
+static void copy_piece(void *dst, void *src, u32 bytes)
+{
+	if (bytes == PAGE_SIZE && PAGE_ALIGNED(dst) && PAGE_ALIGNED(src))
+		copy_page(dst, src);
+	else
+		memcpy(dst, src, bytes);
+}
+
 /* Copies @bytes of the bio at @iter to memory; @iter moves on. */
 static void copy_from_bio(void *dst, struct bio *bio, struct bvec_iter *iter, u32 bytes)
 {
@@ -88,7 +97,7 @@ static void copy_from_bio(void *dst, struct bio *bio, struct bvec_iter *iter, u3
 		u32 n = min(bytes, bv.bv_len);
 		void *src = bvec_kmap_local(&bv);
 
-		memcpy(dst, src, n);
+		copy_piece(dst, src, n);
 		kunmap_local(src);
 		bio_advance_iter_single(bio, iter, n);
 		dst += n;
@@ -97,19 +106,42 @@ static void copy_from_bio(void *dst, struct bio *bio, struct bvec_iter *iter, u3
 }
 
 /*
- * Stores one sector after another by way of the stack, so that the CRC is that
- * of what is stored even when the submitter changes its pages meanwhile.
+ * Stores by way of this CPU's bounce memory, so that the CRC is that of what is stored even
+ * when the submitter changes its pages meanwhile.
  */
-static u32 store_bio_crc(void *dst, struct bio *bio, struct bvec_iter *iter, u32 sectors)
+static u32 store_bio_crc(struct pcache *pc, void *dst, struct bio *bio, struct bvec_iter *iter,
+			 u32 bytes)
 {
-	u8 buf[SECTOR_SIZE] __aligned(8) __uninitialized;
+	u32 crc = PCACHE_CRC_SEED, n;
+
+	for (; bytes; bytes -= n, dst += n) {
+		u8 *buf = pcache_bounce_get(pc->bounce);
+
+		n = min_t(u32, bytes, PCACHE_PIECE_BYTES);
+		copy_from_bio(buf, bio, iter, n);
+		crc = crc32c(crc, buf, n);
+		pmem_store(dst, buf, n);
+		pcache_bounce_put(pc->bounce);
+	}
+	return crc;
+}
+
+/* The same for pages of our own, which nobody changes. */
+static u32 store_own_crc(void *dst, struct bio *bio, struct bvec_iter *iter, u32 bytes)
+{
 	u32 crc = PCACHE_CRC_SEED;
 
-	while (sectors--) {
-		copy_from_bio(buf, bio, iter, SECTOR_SIZE);
-		crc = crc32c(crc, buf, SECTOR_SIZE);
-		pmem_store(dst, buf, SECTOR_SIZE);
-		dst += SECTOR_SIZE;
+	while (bytes) {
+		struct bio_vec bv = bio_iter_iovec(bio, *iter);
+		u32 n = min3(bytes, bv.bv_len, (u32)PCACHE_PIECE_BYTES);
+		void *src = bvec_kmap_local(&bv);
+
+		crc = crc32c(crc, src, n);
+		pmem_store(dst, src, n);
+		kunmap_local(src);
+		bio_advance_iter_single(bio, iter, n);
+		dst += n;
+		bytes -= n;
 	}
 	return crc;
 }
@@ -118,7 +150,7 @@ static u32 store_bio_crc(void *dst, struct bio *bio, struct bvec_iter *iter, u32
  * pcache_room_copy_bio() - Store a bio's data in reserved room.
  * @pc: cache
  * @room: where to
- * @bio: bio
+ * @bio: a write; or a read that has ended, into pages of our own
  * @iter: where in it; moves on
  * @crcs: with data_crc, gets the CRC of each key's data
  *
@@ -128,17 +160,17 @@ void pcache_room_copy_bio(struct pcache *pc, const struct pcache_room *room, str
 			  struct bvec_iter *iter, u32 *crcs)
 {
 	void *dst = pcache_seg_data(pc, room->seg, room->off << SECTOR_SHIFT);
-	u32 left, n;
+	u32 left = room->sectors << SECTOR_SHIFT, n;
 
 	pmem_begin();
 	if (!pc->data_crc) {
-		store_bio(dst, bio, iter, room->sectors << SECTOR_SHIFT);
-	} else {
-		for (left = room->sectors; left; left -= n) {
-			n = min(left, pcache_key_sectors_max(pc));
-			*crcs++ = store_bio_crc(dst, bio, iter, n);
-			dst += n << SECTOR_SHIFT;
-		}
+		store_bio(dst, bio, iter, left);
+		left = 0;
+	}
+	for (; left; left -= n, dst += n) {
+		n = min(left, pcache_key_sectors_max(pc) << SECTOR_SHIFT);
+		*crcs++ = bio_op(bio) == REQ_OP_READ ? store_own_crc(dst, bio, iter, n) :
+						       store_bio_crc(pc, dst, bio, iter, n);
 	}
 	pmem_end();
 }

@@ -8,6 +8,7 @@
  *	pcache_head.lock > pcache_segs.lock
  *	pcache_streams.lock: nothing is held with it
  *	pcache_io.done_lock is irq-safe and innermost
+ *	pcache_bounce.lock is a CPU's own: nothing is held with it but what stores
  * A shard's lock and a head's lock are never held together. User data is
  * copied under none of the spinlocks. doc/design.rst has the whole picture.
  */
@@ -20,6 +21,7 @@
 #include <linux/completion.h>
 #include <linux/hash.h>
 #include <linux/list.h>
+#include <linux/local_lock.h>
 #include <linux/mempool.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
@@ -492,6 +494,34 @@ u32 pcache_segs_used(struct pcache *pc);
  * extent.c: the data of extents
  */
 
+/* A CRC is taken of so much at once. */
+#define PCACHE_PIECE_BYTES	4096
+#define PCACHE_PIECE_SECTORS	(PCACHE_PIECE_BYTES >> SECTOR_SHIFT)
+
+/**
+ * struct pcache_bounce - a CPU's memory for data that nobody else may change
+ * @data: whoever has @lock has it
+ * @lock: nobody sleeps with it; it is innermost
+ */
+struct pcache_bounce {
+	u8 data[PCACHE_PIECE_BYTES];
+	local_lock_t lock;
+};
+
+/* This CPU's, until pcache_bounce_put(); nothing may sleep meanwhile. */
+static inline u8 *pcache_bounce_get(struct pcache_bounce __percpu *bounce)
+{
+	local_lock(&bounce->lock);
+	return this_cpu_ptr(bounce)->data;
+}
+
+static inline void pcache_bounce_put(struct pcache_bounce __percpu *bounce)
+{
+	local_unlock(&bounce->lock);
+}
+
+int pcache_extent_init(struct pcache *pc);
+void pcache_extent_exit(struct pcache *pc);
 int pcache_extent_copy_to_bio(struct pcache *pc, const struct pcache_extent *e,
 			      struct bio *bio, struct bvec_iter iter);
 u32 pcache_extent_crc(struct pcache *pc, const struct pcache_extent *e);
@@ -1206,6 +1236,7 @@ struct pcache_config {
  * @discarded: some of the index may be
  * @admin: messages, resume and suspend; cache_info and extension block
  * @state_work: sends the event for a change of state
+ * @bounce: where data is while its CRC is taken
  */
 struct pcache {
 	const char *name;
@@ -1249,6 +1280,7 @@ struct pcache {
 	struct workqueue_struct *log_wq;
 	struct pcache_counters __percpu *counters;
 	struct pcache_counters cleared;
+	struct pcache_bounce __percpu *bounce;
 	void (*event)(void *host);
 	int (*grow)(void *host, u64 from, void **media, u64 *device_bytes);
 	void *host;

@@ -39,7 +39,6 @@ static bool recording;
 static __thread bool recorded;	/* by this thread */
 static struct recording ring[TAP_KEPT];
 static u32 latest;
-static u8 sector[SECTOR_SIZE];
 static u64 fences, stored_bytes;
 
 void __real_port_pmem_store(void *dst, const void *src, size_t n);
@@ -81,11 +80,9 @@ static void note(enum what what, void *media, const void *src, u32 bytes)
 		fail("too much is done to the medium to be noted");
 	/*
 	 * Metadata in memory changes later on; the submitter's pages do not. With data_crc a
-	 * sector comes by way of the stack. No metadata is as long as either of them.
+	 * block comes by way of memory that stays, too. No metadata is as long.
 	 */
-	if (what == STORE && bytes == SECTOR_SIZE) {
-		src = sector;
-	} else if (what == STORE && bytes != BLOCK) {
+	if (what == STORE && bytes != BLOCK) {
 		src = memcpy(r->arena + r->used, src, bytes);
 		r->used += ALIGN(bytes, 8);
 	}
