@@ -230,6 +230,7 @@ size_t port_pmem_load(void *dst, const void *src, size_t n)
 		}
 	}
 	memcpy(dst, on_medium(src) ? pm.view + off : src, bad);
+	sim_point();
 	return n - bad;
 }
 

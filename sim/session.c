@@ -839,11 +839,13 @@ static void draw_op(struct op *op)
 /*
  * What changes the buffers of writes under way, as an application may with O_DIRECT, or
  * a file system without stable pages. Sectors are copied at once here, so none is mixed.
+ * Likewise the buffers of reads, where nobody looks at what comes of it.
  */
 
 static void let_change(struct op *op)
 {
-	op->again = oracle_write_again(op->write);
+	if (op->write)
+		op->again = oracle_write_again(op->write);
 	op->changes = 1 + below(40);
 	wake_up(&run.changer.wait);
 }
@@ -854,7 +856,7 @@ static struct op *op_to_change(void)
 		for (u32 k = 0; k < params()->depth; k++) {
 			struct op *op = &run.submitter[i].op[k];
 
-			if (op->busy && op->again && op->changes)
+			if (op->busy && (op->again || op->scribbled) && op->changes)
 				return op;
 		}
 	return NULL;
@@ -865,6 +867,10 @@ static void change_one(struct op *op)
 	u32 at = below(op->sectors);
 
 	op->changes--;
+	if (op->scribbled) {
+		op->buf[at << SECTOR_SHIFT] ^= 1 + below(255);
+		return;
+	}
 	oracle_fill(op->buf + (at << SECTOR_SHIFT), below(3) ? op->again : op->write,
 		    op->sector + at, 1);
 }
@@ -910,6 +916,8 @@ static void submit_op(struct submitter *sub, struct op *op)
 	}
 	for (u32 i = 0; !op_is_write(op->flags) && i < op->sectors; i++)
 		memset(op->buf + (i << SECTOR_SHIFT), 0xee, 64);
+	if (op->scribbled)
+		let_change(op);
 	trace_op(op, "begun", 0);
 	dm_host_rw_async(dm_host_bdev(run.md), op->flags, op->sector,
 			 op_is_discard(op->flags) || is_zeroes(op) ? NULL : op->buf, op->sectors,
