@@ -147,27 +147,14 @@ static bool copy_piece(struct pcache *pc, void *dst, const void *src, u32 bytes,
 	return good;
 }
 
-/* Goes on with a CRC over what is on the medium; false at a media error. */
-static bool crc_on_media(u32 *crc, const void *src, u32 sectors)
-{
-	u8 buf[SECTOR_SIZE] __aligned(8);
-
-	for (; sectors; sectors--, src += SECTOR_SIZE) {
-		if (!pmem_read(buf, src, SECTOR_SIZE))
-			return false;
-		*crc = crc32c(*crc, buf, SECTOR_SIZE);
-	}
-	return true;
-}
-
 /**
  * pcache_extent_copy_to_own() - Copy an extent's data to pages that nobody else changes.
  * @pc: cache
  * @e: extent
  * @vec: pages, just as long as the extent
  *
- * What was copied is itself what is verified, so nothing goes by way of the stack but the
- * rest of a key of which this is a part.
+ * What was copied is itself what is verified; only the rest of a key of which this is a part
+ * goes by way of bounce memory.
  *
  * Return: as pcache_extent_copy_to_bio(); with an error the pages hold something.
  */
@@ -179,8 +166,7 @@ int pcache_extent_copy_to_own(struct pcache *pc, const struct pcache_extent *e,
 	u32 before = pc->data_crc ? e->key_delta : 0;
 	u32 behind = pc->data_crc ? e->key_sectors - before - e->sectors : 0;
 
-	/* Not even called without need: the kernel may clear each function's stack. */
-	if (before && !crc_on_media(&crc, src - (before << SECTOR_SHIFT), before))
+	if (!crc_sectors(pc, src - (before << SECTOR_SHIFT), before, &crc, NULL, NULL))
 		return -EIO;
 	for (; left; vec++) {
 		void *dst = bvec_kmap_local(vec);
@@ -194,7 +180,7 @@ int pcache_extent_copy_to_own(struct pcache *pc, const struct pcache_extent *e,
 		src += vec->bv_len;
 		left -= vec->bv_len;
 	}
-	if (behind && !crc_on_media(&crc, src, behind))
+	if (!crc_sectors(pc, src, behind, &crc, NULL, NULL))
 		return -EIO;
 	return pc->data_crc && crc != e->crc ? -EILSEQ : 0;
 }
