@@ -775,7 +775,7 @@ static void test_smooth(void)
 	write_sectors(&f, 0, 8);
 	CHECK_EQ(message(&f, "flush"), 0);
 	all = (u64)(pc->n_segs - pc->segs.reserved) * PCACHE_DATA_SECTORS;
-	port_bdev_set_latency(f.h.disk, 1000000);
+	port_bdev_set_latency(f.h.disk, 4000000);
 	start_writers(&f, w, ARRAY_SIZE(w), &how);
 	while (status(&f).writes < 5500) {
 		most = max(most, READ_ONCE(pc->journal.held_sectors) * 100 / all);
