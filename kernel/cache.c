@@ -254,6 +254,7 @@ static void take_line(struct pcache *pc, const struct pcache_config *config)
 	pc->dirty_low_percent = config->options.dirty_low_percent;
 	pc->dirty_high_percent = config->options.dirty_high_percent;
 	pc->cutoff_sectors = config->options.cutoff_kb << (10 - SECTOR_SHIFT);
+	pcache_copy_choose(pc, config->options.copy);
 	pc->event = config->event;
 	pc->grow = config->grow;
 	pc->host = config->host;
@@ -463,6 +464,7 @@ int pcache_resume(struct pcache *pc)
 	pcache_super_attach(pc);
 	if (pc->state != PCACHE_FAIL)
 		pcache_set_state(pc, PCACHE_RW, NULL);
+	pcache_copy_measure(pc);
 	pcache_reclaim_stale_prefix(pc);
 	pcache_writeback_settle(pc, pcache_mode_is_through(pcache_mode_now(pc)));
 	pcache_writeback_start(pc);

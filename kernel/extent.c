@@ -142,7 +142,7 @@ static bool copy_piece(struct pcache *pc, void *dst, const void *src, u32 bytes,
 		*new_crc = crc32c(*new_crc, buf, bytes);
 	}
 	if (good)
-		pmem_store(dst, buf, bytes);			/* E1 */
+		pcache_copy_store(pc, dst, buf, bytes);	/* E1 */
 	pcache_bounce_put(pc->bounce);
 	return good;
 }

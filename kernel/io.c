@@ -43,23 +43,25 @@ u32 pcache_key_sectors_max(const struct pcache *pc)
 }
 
 /* Stores @bytes of zeroes for the bio at @iter, which moves on. */
-static void store_zeroes(void *dst, struct bio *bio, struct bvec_iter *iter, u32 bytes)
+static void store_zeroes(struct pcache *pc, void *dst, struct bio *bio, struct bvec_iter *iter,
+			 u32 bytes)
 {
 	u32 left, n;
 
 	for (left = bytes; left; left -= n) {
 		n = min_t(u32, left, PAGE_SIZE);
-		pmem_store(dst, page_address(ZERO_PAGE(0)), n);
+		pcache_copy_store(pc, dst, page_address(ZERO_PAGE(0)), n);
 		dst += n;
 	}
 	bio_advance_iter(bio, iter, bytes);
 }
 
 /* Stores @bytes of the bio at @iter, which moves on. */
-static void store_bio(void *dst, struct bio *bio, struct bvec_iter *iter, u32 bytes)
+static void store_bio(struct pcache *pc, void *dst, struct bio *bio, struct bvec_iter *iter,
+		      u32 bytes)
 {
 	if (bio_op(bio) == REQ_OP_WRITE_ZEROES) {
-		store_zeroes(dst, bio, iter, bytes);
+		store_zeroes(pc, dst, bio, iter, bytes);
 		return;
 	}
 	while (bytes) {
@@ -67,7 +69,7 @@ static void store_bio(void *dst, struct bio *bio, struct bvec_iter *iter, u32 by
 		u32 n = min(bytes, bv.bv_len);
 		void *src = bvec_kmap_local(&bv);
 
-		pmem_store(dst, src, n);
+		pcache_copy_store(pc, dst, src, n);
 		kunmap_local(src);
 		bio_advance_iter_single(bio, iter, n);
 		dst += n;
@@ -120,14 +122,15 @@ static u32 store_bio_crc(struct pcache *pc, void *dst, struct bio *bio, struct b
 		n = min_t(u32, bytes, PCACHE_PIECE_BYTES);
 		copy_from_bio(buf, bio, iter, n);
 		crc = crc32c(crc, buf, n);
-		pmem_store(dst, buf, n);
+		pcache_copy_store(pc, dst, buf, n);
 		pcache_bounce_put(pc->bounce);
 	}
 	return crc;
 }
 
 /* The same for pages of our own, which nobody changes. */
-static u32 store_own_crc(void *dst, struct bio *bio, struct bvec_iter *iter, u32 bytes)
+static u32 store_own_crc(struct pcache *pc, void *dst, struct bio *bio, struct bvec_iter *iter,
+			 u32 bytes)
 {
 	u32 crc = PCACHE_CRC_SEED;
 
@@ -137,7 +140,7 @@ static u32 store_own_crc(void *dst, struct bio *bio, struct bvec_iter *iter, u32
 		void *src = bvec_kmap_local(&bv);
 
 		crc = crc32c(crc, src, n);
-		pmem_store(dst, src, n);
+		pcache_copy_store(pc, dst, src, n);
 		kunmap_local(src);
 		bio_advance_iter_single(bio, iter, n);
 		dst += n;
@@ -164,12 +167,12 @@ void pcache_room_copy_bio(struct pcache *pc, const struct pcache_room *room, str
 
 	pmem_begin();
 	if (!pc->data_crc) {
-		store_bio(dst, bio, iter, left);
+		store_bio(pc, dst, bio, iter, left);
 		left = 0;
 	}
 	for (; left; left -= n, dst += n) {
 		n = min(left, pcache_key_sectors_max(pc) << SECTOR_SHIFT);
-		*crcs++ = bio_op(bio) == REQ_OP_READ ? store_own_crc(dst, bio, iter, n) :
+		*crcs++ = bio_op(bio) == REQ_OP_READ ? store_own_crc(pc, dst, bio, iter, n) :
 						       store_bio_crc(pc, dst, bio, iter, n);
 	}
 	pmem_end();

@@ -216,6 +216,37 @@ static int print_dirty_high(const struct pcache_options *o, char *buf, size_t by
 	return print_mark(o->dirty_high_percent, PCACHE_DIRTY_HIGH_DEFAULT, buf, bytes);
 }
 
+static const char * const copy_names[] = {
+	[PCACHE_COPY_AUTO] = "auto",
+	[PCACHE_COPY_NT] = "nt",
+	[PCACHE_COPY_CLWB] = "clwb",
+};
+
+static bool parse_copy(const char *value, struct pcache_options *o)
+{
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(copy_names); i++) {
+		if (strcmp(value, copy_names[i]))
+			continue;
+		o->copy = i;
+		return true;
+	}
+	return false;
+}
+
+static int set_copy(struct pcache *pc, const struct pcache_options *o)
+{
+	pcache_copy_choose(pc, o->copy);
+	return 0;
+}
+
+/* "auto" goes without saying; status has what it comes to. */
+static int print_copy(const struct pcache_options *o, char *buf, size_t bytes)
+{
+	return o->copy != PCACHE_COPY_AUTO ? scnprintf(buf, bytes, "%s", copy_names[o->copy]) : 0;
+}
+
 static bool parse_format(const char *value, struct pcache_options *o)
 {
 	if (!strcmp(value, "auto"))
@@ -273,6 +304,8 @@ static const struct option options[] = {
 	  parse_dirty_low, set_dirty_low, print_dirty_low },
 	{ "dirty_high_percent", PCACHE_OPT_DIRTY_HIGH, "0 to 100",
 	  parse_dirty_high, set_dirty_high, print_dirty_high },
+	{ "copy", PCACHE_OPT_COPY, "auto, nt or clwb",
+	  parse_copy, set_copy, print_copy },
 	{ "format", PCACHE_OPT_FORMAT, "auto, never or force",
 	  parse_format, NULL, print_format },
 	{ "backing_id", PCACHE_OPT_BACKING_ID, "1 to 63 printable characters without space and backslash",
@@ -381,6 +414,7 @@ static void options_of(struct pcache *pc, const struct pcache_options *line, boo
 	if (live) {
 		o->cutoff_kb = READ_ONCE(pc->cutoff_sectors) >> (10 - SECTOR_SHIFT);
 		o->clock = READ_ONCE(pc->clock);
+		o->copy = READ_ONCE(pc->copy);
 		o->writeback_delay_ms = READ_ONCE(pc->writeback_delay_ms);
 		o->dirty_low_percent = READ_ONCE(pc->dirty_low_percent);
 		o->dirty_high_percent = READ_ONCE(pc->dirty_high_percent);
@@ -485,9 +519,10 @@ int pcache_print_status(struct pcache *pc, char *result, unsigned int maxlen)
 	for (i = 0; i < PCACHE_STATS; i++)
 		sz += scnprintf(result + sz, maxlen - sz, " %llu",
 				(unsigned long long)pcache_stat(pc, i));
-	sz += scnprintf(result + sz, maxlen - sz, " %s %s",
+	sz += scnprintf(result + sz, maxlen - sz, " %s %s %s",
 			READ_ONCE(pc->io.no_room) ? "no_room" : "-",
-			READ_ONCE(pc->worn) ? "worn" : "-");
+			READ_ONCE(pc->worn) ? "worn" : "-",
+			READ_ONCE(pc->copy_cached) ? "clwb" : "nt");
 	return sz;
 }
 

@@ -54,6 +54,13 @@ enum pcache_mode {
 	PCACHE_WRITEONLY,
 };
 
+/* How user data is stored. */
+enum pcache_copy {
+	PCACHE_COPY_AUTO,
+	PCACHE_COPY_NT,
+	PCACHE_COPY_CLWB,
+};
+
 enum pcache_format {
 	PCACHE_FORMAT_AUTO,
 	PCACHE_FORMAT_NEVER,
@@ -72,6 +79,7 @@ enum pcache_format {
  * @writeback_delay_ms: how old dirty data may become before write-back takes it
  * @dirty_low_percent: with so much of the cache held by it, it is not waited for its age
  * @dirty_high_percent: with more, writes go on as fast as write-back does
+ * @copy: how data is stored
  * @format: what may be formatted
  * @backing_id: what the cache is bound to; NUL-padded
  */
@@ -86,6 +94,7 @@ struct pcache_options {
 	u32 writeback_delay_ms;
 	u32 dirty_low_percent;
 	u32 dirty_high_percent;
+	enum pcache_copy copy;
 	enum pcache_format format;
 	char backing_id[PCACHE_BACKING_ID_BYTES];
 };
@@ -100,6 +109,7 @@ enum pcache_option {
 	PCACHE_OPT_WRITEBACK_DELAY,
 	PCACHE_OPT_DIRTY_LOW,
 	PCACHE_OPT_DIRTY_HIGH,
+	PCACHE_OPT_COPY,
 	PCACHE_OPT_FORMAT,
 	PCACHE_OPT_BACKING_ID,
 };
@@ -482,6 +492,7 @@ void pcache_seg_put(struct pcache *pc, u32 seg, u32 refs);
 bool pcache_room_get(struct pcache *pc, u32 sectors, struct pcache_room *room);
 void pcache_room_put(struct pcache *pc, const struct pcache_room *room);
 u32 pcache_seg_alloc_log(struct pcache *pc);
+void *pcache_seg_unused_data(struct pcache *pc);
 u32 pcache_segs_free_dead(struct pcache *pc);
 void pcache_heads_close(struct pcache *pc);
 bool pcache_heads_open(struct pcache *pc);
@@ -531,6 +542,14 @@ int pcache_extent_copy_to_room(struct pcache *pc, const struct pcache_extent *e,
 			       const struct pcache_room *room, u32 *crcs);
 bool pcache_extent_is_good(struct pcache *pc, const struct pcache_extent *e);
 void pcache_extent_count_error(struct pcache *pc, const struct pcache_extent *e, int err);
+
+/*
+ * copy.c: how data is stored
+ */
+
+void pcache_copy_store(const struct pcache *pc, void *dst, void *src, u32 bytes);
+void pcache_copy_measure(struct pcache *pc);
+void pcache_copy_choose(struct pcache *pc, enum pcache_copy copy);
 
 /*
  * kset.c: one kset, in memory and on the medium
@@ -1230,6 +1249,10 @@ struct pcache_config {
  * @flush_on_suspend: clean at suspend
  * @clock: what was used since its last turn gets a second one
  * @cutoff_sectors: longer streams of reads bypass the cache; 0: none does
+ * @copy: how data is stored: the option
+ * @copy_best: what "auto" comes to
+ * @copy_measured: that is known
+ * @copy_cached: what holds: whole pages go through the CPU's cache
  * @worn: errors of the cache device have piled up; stays so (set under segs.lock)
  * @state: who may change it: pcache_set_state() only
  * @n_segs: how many cache segments
@@ -1258,6 +1281,10 @@ struct pcache {
 	u32 dirty_low_percent;
 	u32 dirty_high_percent;
 	u32 gc_percent;
+	enum pcache_copy copy;
+	enum pcache_copy copy_best;
+	bool copy_measured;
+	bool copy_cached;
 	bool worn;
 	enum pcache_state state;
 	struct pcache_damage damage;

@@ -5,11 +5,13 @@
  * A store is durable after the next fence of the same CPU. Therefore stores and
  * their fence stand between pmem_begin() and pmem_end(), which keep the task on
  * its CPU (it may still be preempted: another task's stores there do no harm).
- * Stores bypass the CPU cache, so there is nothing to flush.
+ * Stores bypass the CPU cache, so there is nothing to flush; those of data may go through
+ * it, a page at a time, and then begin to write its lines back at once.
  */
 #ifndef PCACHE_PMEM_H
 #define PCACHE_PMEM_H
 
+#include <linux/libnvdimm.h>
 #include <linux/mm.h>
 #include <linux/preempt.h>
 #include <linux/string.h>
@@ -32,6 +34,28 @@ static inline void pmem_begin(void)
 static __always_inline void pmem_store(void *dst, const void *src, size_t bytes)
 {
 	memcpy_flushcache(dst, src, bytes);
+}
+
+/**
+ * pmem_store_page() - Store a page through the CPU's cache; still to be written back.
+ * @dst: on the medium, a whole page
+ * @src: in memory, a whole page
+ */
+static inline void pmem_store_page(void *dst, void *src)
+{
+	copy_page(dst, src);
+}
+
+/**
+ * pmem_write_back() - Begin to write back what went through the cache.
+ * @dst: on the medium
+ * @bytes: how many
+ *
+ * Durable after the next pmem_fence().
+ */
+static inline void pmem_write_back(void *dst, size_t bytes)
+{
+	arch_wb_cache_pmem(dst, bytes);
 }
 
 /**

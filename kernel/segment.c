@@ -352,6 +352,25 @@ u32 pcache_seg_alloc_log(struct pcache *pc)
 	return seg_alloc(pc, 0, PCACHE_SEG_LOG);
 }
 
+/**
+ * pcache_seg_unused_data() - Data of a free segment: nobody will miss what is there.
+ * @pc: cache
+ *
+ * Context: nobody takes segments, nor will before the caller is through.
+ *
+ * Return: where it is; NULL: no segment is free.
+ */
+void *pcache_seg_unused_data(struct pcache *pc)
+{
+	struct pcache_segment *s;
+
+	spin_lock(&pc->segs.lock);
+	s = list_empty(&pc->segs.free) ? NULL :
+	    list_last_entry(&pc->segs.free, struct pcache_segment, link);
+	spin_unlock(&pc->segs.lock);
+	return s ? pcache_seg_data(pc, s->id, 0) : NULL;
+}
+
 /* Takes room from one head. */
 static bool head_take(struct pcache *pc, struct pcache_head *h, u32 sectors,
 		      struct pcache_room *room)

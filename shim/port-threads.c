@@ -361,6 +361,15 @@ void port_pmem_store(void *dst, const void *src, size_t n)
 		write_back(dst, n);
 }
 
+void port_page_copy(void *dst, const void *src)
+{
+	struct device *dev = special_at(dst);
+
+	memcpy(dst, src, PAGE_SIZE);
+	if (dev && READ_ONCE(dev->heal_by_store))
+		heal_lines(dev, dst, PAGE_SIZE);
+}
+
 void port_pmem_flush(const void *addr, size_t n)
 {
 	struct device *dev = special_at(addr);

@@ -47,9 +47,10 @@
  * never asked with __GFP_NOFAIL.
  *
  * Persistent memory.  port_pmem_store() stores past the caches (it may do so
- * in any order of the 8-byte words), port_pmem_flush() begins to write cached
- * lines back, port_pmem_fence() returns when both are durable for what the
- * current CPU stored and flushed; nothing else is a fence.  port_pmem_load()
+ * in any order of the 8-byte words), port_page_copy() copies a page through them,
+ * to any memory, port_pmem_flush() begins to write cached lines back,
+ * port_pmem_fence() returns when both are durable for what the current CPU
+ * stored and flushed; nothing else is a fence.  port_pmem_load()
  * copies and returns how many bytes at the end it could not read because of a
  * media error, 0 if all went well; it takes addresses outside of persistent
  * memory, too.

@@ -62,6 +62,11 @@ void port_pmem_store(void *dst, const void *src, size_t n)
 	sim_point();
 }
 
+void port_page_copy(void *dst, const void *src)
+{
+	port_pmem_store(dst, src, PAGE_SIZE);
+}
+
 void port_pmem_flush(const void *addr, size_t n)
 {
 }

@@ -163,6 +163,7 @@ void sim_params_draw(struct sim_params *p, u64 seed)
 	DRAW(gc_percent, 70, 70, 0, 30, 90);
 	DRAW(gc_kept, 0, 1);
 	DRAW(clock, 0, 1, 1, 1);
+	DRAW(copy, 0, 1, 2, 2);
 	DRAW(cutoff_kb, 0, 0, 0, 1, 4);
 	SELDOM(cut_early, 3, 500);
 	SELDOM(end_clean, 3, 600);

@@ -45,6 +45,7 @@
 	X(gc_kept, 0, "the table seldom names gc_percent, the medium keeps it")	\
 	X(clock, 0, "eviction clock; 0: fifo")				\
 	X(cutoff_kb, 0, "sequential_cutoff_kb")				\
+	X(copy, 1, "copy: 0 auto, 1 nt, 2 clwb")			\
 	X(messages, 0, "of 1024 pauses have a message")			\
 	X(drops, 0, "of 1024 pauses have a message drop")		\
 	X(suspends, 0, "of 1024 pauses have a suspend")			\

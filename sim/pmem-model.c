@@ -7,6 +7,9 @@
  *   fence of the CPU that stored. Until then a power cut leaves any subset of its
  *   8-byte words, whatever their order: some that were stored later and not some
  *   that were stored before. An aligned word of 8 bytes is never torn.
+ * - A store that goes through the caches is not durable before somebody has begun to write
+ *   its lines back and the same CPU has fenced after that. It may be durable any time before:
+ *   a line can leave the cache by itself.
  * - A fence waits for the stores of its own CPU only. A task that moves to another
  *   CPU between store and fence has not fenced what it stored. A locked instruction
  *   is no fence.
@@ -19,8 +22,8 @@
  *   until firmware is asked to clear it, and the engine never asks.
  *
  * The engine's mapping of the medium can be neither written nor read: a store that does
- * not come through memcpy_flushcache() faults, and so does a load that is not safe
- * against machine checks.
+ * not come through memcpy_flushcache() or copy_page() faults, and so does a load that is
+ * not safe against machine checks.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,7 +158,7 @@ static void check_store(u64 off, size_t n)
 		sim_fail("%zu bytes are copied to the medium under a spinlock", n);
 }
 
-void pmem_model_store(u32 cpu, u64 off, const void *src, u64 n)
+static void model_store(u32 cpu, u64 off, const void *src, u64 n, bool cached)
 {
 	if (pm.nr_pending[cpu])
 		settle_overlap(cpu, off, n);
@@ -169,19 +172,47 @@ void pmem_model_store(u32 cpu, u64 off, const void *src, u64 n)
 		sim_fail("%d stores without a fence", MAX_PENDING);
 	touch(off, n);
 	memcpy(pm.view + off, src, n);
-	pm.pending[cpu][pm.nr_pending[cpu]++] = (struct pmem_store) { .off = off, .len = n };
+	pm.pending[cpu][pm.nr_pending[cpu]++] = (struct pmem_store) {
+		.off = off, .len = n, .cached = cached,
+	};
 	if (pm.nr_poison && pm.store_heals)
 		heal_lines(off, n);
 	pm.counts.stores++;
 	pm.counts.bytes += n;
 }
 
+void pmem_model_store(u32 cpu, u64 off, const void *src, u64 n)
+{
+	model_store(cpu, off, src, n, false);
+}
+
 void pmem_model_fence(u32 cpu)
 {
-	for (u32 i = 0; i < pm.nr_pending[cpu]; i++)
-		make_durable(pm.pending[cpu][i].off, pm.pending[cpu][i].len);
-	pm.nr_pending[cpu] = 0;
+	struct pmem_store *p = pm.pending[cpu];
+	u32 left = 0;
+
+	for (u32 i = 0; i < pm.nr_pending[cpu]; i++) {
+		if (p[i].cached)
+			p[left++] = p[i];
+		else
+			make_durable(p[i].off, p[i].len);
+	}
+	pm.nr_pending[cpu] = left;
 	pm.counts.fences++;
+}
+
+/* What was stored there through the caches is on its way now, for @cpu's next fence. */
+static void model_flush(u32 cpu, u64 off, u64 n)
+{
+	for (u32 i = 0; i < pm.nr_pending[cpu]; i++) {
+		struct pmem_store *p = &pm.pending[cpu][i];
+
+		if (!p->cached || p->off + p->len <= off || p->off >= off + n)
+			continue;
+		if (p->off < off || p->off + p->len > off + n)
+			sim_fail("a part of a store at 0x%x is written back", p->off);
+		p->cached = false;
+	}
 }
 
 void port_pmem_store(void *dst, const void *src, size_t n)
@@ -198,9 +229,25 @@ void port_pmem_store(void *dst, const void *src, size_t n)
 	sim_point();
 }
 
-/* What the engine stores is never in a cache. */
+void port_page_copy(void *dst, const void *src)
+{
+	u64 off = (u8 *)dst - pm.mapped;
+
+	if (!on_medium(dst)) {
+		memcpy(dst, src, PAGE_SIZE);
+		return;
+	}
+	sim_point();
+	check_store(off, PAGE_SIZE);
+	model_store(current->cpu, off, src, PAGE_SIZE, true);
+	sim_point();
+}
+
 void port_pmem_flush(const void *addr, size_t n)
 {
+	sim_point();
+	if (on_medium(addr))
+		model_flush(current->cpu, (u8 *)addr - pm.mapped, n);
 	sim_point();
 }
 

@@ -24,11 +24,13 @@ enum pmem_cut {
  * struct pmem_store - a store that no fence has made durable yet
  * @off: bytes, on the medium
  * @len: bytes
+ * @cached: it is in a CPU's cache, and nobody has begun to write it back
  * @data: what was stored, once the power is off
  */
 struct pmem_store {
 	u32 off;
 	u32 len;
+	bool cached;
 	const u8 *data;
 };
 

@@ -250,8 +250,8 @@ static void table_line(char *line, size_t bytes, bool force, bool reload)
 	const struct sim_params *p = params();
 	bool mode = has_modes() && below(4), fifo = reload ? below(2) : !p->clock;
 	bool cutoff = p->cutoff_kb && !(reload && below(2));
-	char gc[30] = "", evict[60] = "", pressure[100];
-	u32 words;
+	u32 how = reload ? below(3) : p->copy, words;
+	char gc[30] = "", evict[60] = "", pressure[100], copy[20] = "";
 
 	if (!run.s->gc_percent) {
 		snprintf(gc, sizeof(gc), " gc_percent %u", p->gc_percent);
@@ -265,11 +265,13 @@ static void table_line(char *line, size_t bytes, bool force, bool reload)
 		snprintf(evict, sizeof(evict), " sequential_cutoff_kb %u", p->cutoff_kb);
 	strcat(evict, fifo ? " eviction fifo" : "");
 	words = pressure_options(pressure, sizeof(pressure));
-	snprintf(line, bytes, "0 %llu pcache pmem0 vda %u data_crc %s writeback_order %s%s%s%s%s%s%s",
+	if (how)
+		snprintf(copy, sizeof(copy), " copy %s", how == 1 ? "nt" : "clwb");
+	snprintf(line, bytes, "0 %llu pcache pmem0 vda %u data_crc %s writeback_order %s%s%s%s%s%s%s%s",
 		 (unsigned long long)session_first_sector(p) + p->sectors,
-		 4 + words + 2 * (!!gc[0] + force + mode + fifo + cutoff),
+		 4 + words + 2 * (!!gc[0] + force + mode + fifo + cutoff + !!how),
 		 p->data_crc ? "true" : "false", p->fast ? "fast" : "ordered", gc, evict, pressure,
-		 mode ? " cache_mode " : "", mode ? mode_names[p->mode & 3] : "",
+		 copy, mode ? " cache_mode " : "", mode ? mode_names[p->mode & 3] : "",
 		 force ? " format force" : "");
 }
 

@@ -85,6 +85,8 @@ void cache_attach(struct cache *c, const char *options)
 	};
 
 	parse(options, &config.options);
+	/* It is compared with stores past the cache, and tap.c knows no others. */
+	config.options.copy = PCACHE_COPY_NT;
 	c->pc = pcache_create(&config, &error);
 	if (IS_ERR(c->pc))
 		fail("attaching with '%s': %s", options, error);

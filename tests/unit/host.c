@@ -254,15 +254,15 @@ void host_status(struct host *h, struct host_status *st)
 	CHECK(!dm_host_status(h->md, STATUSTYPE_INFO, 0, line, sizeof(line)));
 	got = sscanf(line, "%*u %*u pcache %x %u %u %u %u %x %u:%u %u:%u %u:%u %15s %7s %15s "
 		     "%llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu "
-		     "%llu %llu %llu %llu %15s %15s",
+		     "%llu %llu %llu %llu %15s %15s %15s",
 		     &st->sb_flags, &st->seg_total, &st->cache_segs, &st->segs_used,
 		     &st->gc_percent, &st->cache_flags, &st->key_head[0], &st->key_head[1],
 		     &st->dirty_tail[0], &st->dirty_tail[1], &st->key_tail[0], &st->key_tail[1],
 		     st->cache_mode, st->state, st->needs_check,
 		     &n[0], &n[1], &n[2], &n[3], &n[4], &n[5], &n[6], &n[7], &n[8], &n[9],
 		     &n[10], &n[11], &n[12], &n[13], &n[14], &n[15], &n[16], &n[17],
-		     st->room, st->wear);
-	CHECK(got == 35, "status has %d words that fit: %s", got, line);
+		     st->room, st->wear, st->copy);
+	CHECK(got == 36, "status has %d words that fit: %s", got, line);
 	st->dirty_sectors = n[i++];
 	st->cached_sectors = n[i++];
 	st->read_hits = n[i++];

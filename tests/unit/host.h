@@ -110,7 +110,7 @@ struct host_status {
 	u64 writes, write_overwrites, fills, bypasses, discards, flushes, space_waits;
 	u64 writeback_sectors, writeback_errors, media_errors, crc_errors;
 	u64 reclaimed_segments, second_chances;
-	char room[16], wear[16];
+	char room[16], wear[16], copy[16];
 };
 
 void host_status(struct host *h, struct host_status *st);

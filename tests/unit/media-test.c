@@ -43,8 +43,10 @@ static struct {
 } model = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 void __real_port_pmem_store(void *dst, const void *src, size_t n);
+void __real_port_page_copy(void *dst, const void *src);
 void __real_port_pmem_fence(void);
 void __wrap_port_pmem_store(void *dst, const void *src, size_t n);
+void __wrap_port_page_copy(void *dst, const void *src);
 void __wrap_port_pmem_fence(void);
 
 /* Applies each 8-byte word of a store, or, with @some, one in two. */
@@ -89,6 +91,17 @@ void __wrap_port_pmem_store(void *dst, const void *src, size_t n)
 		note_pending(off, src, n);
 out:
 	pthread_mutex_unlock(&model.lock);
+}
+
+/* To the medium it is a store like others; whether it is written back the simulator judges. */
+void __wrap_port_page_copy(void *dst, const void *src)
+{
+	u64 off = (u8 *)dst - model.media;
+
+	if (model.media && off < model.bytes)
+		__wrap_port_pmem_store(dst, src, PAGE_SIZE);
+	else
+		__real_port_page_copy(dst, src);
 }
 
 void __wrap_port_pmem_fence(void)

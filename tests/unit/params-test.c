@@ -81,6 +81,7 @@ static const struct {
 	  "Option writeback_delay_ms: 1s is not allowed, expected 0 to 3600000" },
 	{ "2 writeback_order slow",
 	  "Option writeback_order: slow is not allowed, expected ordered or fast" },
+	{ "2 copy fast", "Option copy: fast is not allowed, expected auto, nt or clwb" },
 	{ "2 eviction lru", "Option eviction: lru is not allowed, expected fifo or clock" },
 	{ "2 sequential_cutoff_kb 1048577",
 	  "Option sequential_cutoff_kb: 1048577 is not allowed, expected 0 to 1048576" },
@@ -328,6 +329,15 @@ static const struct {
 	{ "4 gc_percent 90 writeback_order fast",
 	  "cache_mode writeback data_crc false gc_percent 90 writeback_order fast "
 	  "sequential_cutoff_kb 0 eviction clock" },
+	{ "2 copy auto",
+	  "cache_mode writeback data_crc false gc_percent 70 writeback_order ordered "
+	  "sequential_cutoff_kb 0 eviction clock" },
+	{ "2 copy nt",
+	  "cache_mode writeback data_crc false gc_percent 70 writeback_order ordered "
+	  "sequential_cutoff_kb 0 eviction clock copy nt" },
+	{ "2 copy clwb",
+	  "cache_mode writeback data_crc false gc_percent 70 writeback_order ordered "
+	  "sequential_cutoff_kb 0 eviction clock copy clwb" },
 	{ "4 eviction fifo sequential_cutoff_kb 1048576",
 	  "cache_mode writeback data_crc false gc_percent 70 writeback_order ordered "
 	  "sequential_cutoff_kb 1048576 eviction fifo" },
@@ -372,6 +382,37 @@ static void test_good_options(void)
 }
 
 /* An option that is not given keeps what the medium says. */
+/* "auto" says what it comes to; the others hold, from the table on or from the message on. */
+static void test_copy(void)
+{
+	struct fixture f;
+	char best[16];
+
+	fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+	attach(&f, "");
+	snprintf(best, sizeof(best), "%s", status(&f).copy);
+	CHECK(!strcmp(best, "nt") || !strcmp(best, "clwb"), "copy auto is \"%s\"", best);
+	CHECK_EQ(message(&f, "copy clwb"), 0);
+	CHECK_TEXT(status(&f).copy, "clwb");
+	CHECK(strstr(table_line(&f), " copy clwb"));
+	random_writes(&f, 20, 40);
+	check_all(&f);
+	CHECK_EQ(message(&f, "copy nt"), 0);
+	CHECK_TEXT(status(&f).copy, "nt");
+	CHECK_EQ(message(&f, "copy auto"), 0);
+	CHECK_TEXT(status(&f).copy, best);
+	CHECK(!strstr(table_line(&f), "copy"));
+	detach(&f);
+	attach(&f, "2 copy clwb");
+	CHECK_TEXT(status(&f).copy, "clwb");
+	/* Nothing was measured. */
+	CHECK_EQ(message(&f, "copy auto"), 0);
+	CHECK_TEXT(status(&f).copy, "nt");
+	check_all(&f);
+	detach(&f);
+	fixture_close(&f);
+}
+
 static void test_options_stay(void)
 {
 	struct fixture f;
@@ -768,6 +809,8 @@ static const struct {
 	  "message: format is not an option that can be changed at run time" },
 	{ "eviction lru", -EINVAL, "message: eviction lru is not allowed, expected fifo or clock" },
 	{ "eviction fifo", 0, NULL },
+	{ "copy cached", -EINVAL, "message: copy cached is not allowed, expected auto, nt or clwb" },
+	{ "copy clwb", 0, NULL },
 	{ "sequential_cutoff_kb 1048577", -EINVAL,
 	  "message: sequential_cutoff_kb 1048577 is not allowed, expected 0 to 1048576" },
 	{ "sequential_cutoff_kb 64", 0, NULL },
@@ -869,6 +912,7 @@ static const struct test_case cases[] = {
 	{ "bad_devices", test_bad_devices },
 	{ "bad_media", test_bad_media },
 	{ "good_options", test_good_options },
+	{ "copy", test_copy },
 	{ "options_stay", test_options_stay },
 	{ "lengths", test_lengths },
 	{ "pieces", test_pieces },

@@ -40,7 +40,8 @@ UNIT_LDFLAGS_pressure-test := -Wl,--wrap=pcache_tree_first,--wrap=pcache_walk_be
 			      -Wl,--wrap=cancel_work_sync,--wrap=pcache_wb_finish_waiters
 # They look at each store to the medium.
 UNIT_LDFLAGS_resize-test := -Wl,--wrap=port_pmem_store
-UNIT_LDFLAGS_media-test := -Wl,--wrap=port_pmem_store,--wrap=port_pmem_fence
+UNIT_LDFLAGS_media-test := -Wl,--wrap=port_pmem_store,--wrap=port_pmem_fence \
+			   -Wl,--wrap=port_page_copy
 # Without the engine: tests of the shim itself, and of models.
 UNIT_SHIM_PROGRAMS := shim-test policy-test
 UNIT_SRCS_policy-test := $(addprefix sim/,policy-models.c log-model.c trace-source.c)

@@ -36,7 +36,6 @@ static inline void memzero_page(struct page *page, size_t offset, size_t len)
 
 static inline void clear_page(void *page) { memset(page, 0, PAGE_SIZE); }
 static inline void clear_highpage(struct page *page) { clear_page(page); }
-static inline void copy_page(void *to, void *from) { memcpy(to, from, PAGE_SIZE); }
 #define flush_dcache_page(page) ((void)(page))
 
 #endif

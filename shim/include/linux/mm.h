@@ -21,6 +21,8 @@
 #define nth_page(page, n) ((page) + (n))
 #define virt_addr_valid(addr) ((addr) != NULL && !is_vmalloc_addr(addr))
 #define get_order(size) shim_get_order(size)
+/* Through the CPU's caches, where it is to persistent memory. */
+#define copy_page(to, from) port_page_copy(to, from)
 #define ZERO_PAGE(addr) virt_to_page(shim_zero_page)
 
 extern const unsigned char shim_zero_page[PAGE_SIZE];

@@ -21,6 +21,7 @@ void port_lock(struct port_lock *lock, bool spin);
 bool port_trylock(struct port_lock *lock);
 void port_unlock(struct port_lock *lock);
 
+void port_page_copy(void *dst, const void *src);
 void port_pmem_store(void *dst, const void *src, size_t n);
 void port_pmem_flush(const void *addr, size_t n);
 void port_pmem_fence(void);
