@@ -81,7 +81,7 @@ struct lane {
 		s64 dirty;
 		s64 clean;
 	} sum;
-} ____cacheline_aligned_in_smp;
+};
 
 /**
  * struct pcache_lanes - all lanes
