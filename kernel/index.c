@@ -65,6 +65,12 @@ static_assert(PCACHE_MAX_SEGS <= 1 << 20);
 #define DISCARD_STEP		128
 /* And as clean. */
 #define CLEAN_STEP		64
+/*
+ * For each segment so many shards, as power of two: a segment holds the data of four full
+ * stretches. So a tree is seldom more than that of one stretch, and low: each level is a
+ * cache line that a search waits for.
+ */
+#define SEG_SHARD_BITS		3
 
 /* An extent of a tree: entry @i of @leaf. */
 struct cursor {
@@ -1106,7 +1112,7 @@ int pcache_index_init(struct pcache *pc)
 
 	if (mempool_init_kmalloc_pool(&pc->leaf_pool, LEAF_RESERVE, PCACHE_LEAF_BYTES))
 		return -ENOMEM;
-	pc->shard_bits = max(4, order_base_2(pc->n_segs));
+	pc->shard_bits = order_base_2(pc->n_segs) + SEG_SHARD_BITS;
 	pc->shards = kvcalloc(1 << pc->shard_bits, sizeof(*pc->shards), GFP_KERNEL);
 	if (!pc->shards)
 		return -ENOMEM;
