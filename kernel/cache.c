@@ -271,7 +271,7 @@ static int make_base(struct pcache *pc, const struct pcache_config *config)
 	pcache_streams_init(pc);
 	INIT_WORK(&pc->event_work, event_work);
 	pc->wq = alloc_workqueue("pcache", WQ_MEM_RECLAIM, 0);
-	pc->wb_wq = alloc_workqueue("pcache-wb", WQ_MEM_RECLAIM, 0);
+	pc->wb_wq = alloc_workqueue("pcache-wb", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	pc->log_wq = alloc_workqueue("pcache-log", WQ_MEM_RECLAIM, 0);
 	return pc->wq && pc->wb_wq && pc->log_wq ? pcache_stats_init(pc) : -ENOMEM;
 }

@@ -19,12 +19,13 @@
  *	- Nothing that is in a buffer can be wrong any more: whatever the walk adds before it
  *	  meets damage gets into the index.
  *
+ * The work items are on write-back's queue, which has nothing else to do yet: it is unbound,
+ * and a thread that exists already goes on with it when there is no memory for another one.
  * With one CPU there is one lane, and the walk does its work itself. Nothing is queued for
  * a log without keys: a resume that has just formatted keeps I/O back, and must not wait
  * for workers that have to be made first.
  */
 #include <linux/cpumask.h>
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "pcache.h"
@@ -56,7 +57,6 @@ struct item {
  * struct lane - some of the shards
  * @work: puts what was handed over into the index
  * @pc: cache
- * @gfp: how it may wait for leaves: as the walk may
  * @adding: the buffer that the walk fills
  * @handed: the other one
  * @nr_adding: extents in @adding
@@ -69,7 +69,6 @@ struct item {
 struct lane {
 	struct work_struct work;
 	struct pcache *pc;
-	gfp_t gfp;
 	struct item *adding;
 	struct item *handed;
 	u32 nr_adding;
@@ -127,7 +126,7 @@ static void put_items(struct lane *lane, const struct item *it, u32 nr)
 		struct pcache_tree *t = &shards[it->shard].tree;
 
 		if (t->nr_spares < need)
-			pcache_tree_prepare(t, 1, lane->gfp);
+			pcache_tree_prepare(t, 1, GFP_NOIO);
 		if (it->forget) {
 			d.over = NULL;
 			pcache_tree_cut(t, it->e.sector, it->e.sectors, NULL, &d);
@@ -180,7 +179,7 @@ static noinline void hand_over(struct pcache_lanes *lanes, struct lane *lane)
 	lane->nr_adding = 0;
 	lane->size = min(2 * lane->size, BUF_MAX);
 	if (lanes->nr > 1)
-		queue_work(system_unbound_wq, &lane->work);
+		queue_work(lane->pc->wb_wq, &lane->work);
 	else
 		put_into_index(lane);
 }
@@ -189,7 +188,6 @@ static int lane_init(struct lane *lane, struct pcache *pc, u32 nr)
 {
 	INIT_WORK(&lane->work, lane_work);
 	lane->pc = pc;
-	lane->gfp = current_gfp_context(GFP_KERNEL);
 	lane->size = BUF_FIRST;
 	lane->prefetch_from = PREFETCH_FROM / nr;
 	lane->adding = kvmalloc_array(BUF_MAX, sizeof(struct item), GFP_KERNEL);
