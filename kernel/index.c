@@ -56,7 +56,8 @@ struct pcache_leaf {
 
 static_assert(sizeof(struct pcache_leaf) <= PCACHE_LEAF_BYTES);
 static_assert(PCACHE_STRETCH_SECTORS <= 1 << 13);
-static_assert(PCACHE_DATA_SECTORS <= 1 << 15);
+/* Less: the end of a segment's data is not the begin of the next one's. */
+static_assert(PCACHE_DATA_SECTORS < 1 << 15);
 static_assert(PCACHE_MAX_SEGS <= 1 << 20);
 
 /* As many insertions as need the two spare leaves of pcache_tree_clean(). */
@@ -592,7 +593,7 @@ struct gap {
 	u32 to;
 };
 
-/* Finds what @en overwrites. False: some of that is in another leaf. */
+/* Finds what @en overwrites. False: some of that is in another leaf. No leaf is empty. */
 static bool find_gap(const struct entry *en, struct pcache_leaf *leaf, struct gap *g)
 {
 	sector_t sector = entry_sector(en), end = entry_end(en);
@@ -606,7 +607,7 @@ static bool find_gap(const struct entry *en, struct pcache_leaf *leaf, struct ga
 	while (i < leaf->nr && entry_sector(&leaf->entry[i]) < end)
 		i++;
 	g->to = i;
-	if (i < leaf->nr || (i > 0 && entry_end(&leaf->entry[i - 1]) >= end))
+	if (i < leaf->nr || entry_end(&leaf->entry[i - 1]) >= end)
 		return true;
 	next = leaf_next(leaf);
 	return !next || entry_sector(&next->entry[0]) >= end;
@@ -681,6 +682,8 @@ static bool fill_gap(struct pcache_tree *t, const struct gap *g, struct entry en
 }
 
 /*
+ * In a leaf that begins before @en, so that what it replaces has one before it.
+ *
  * Takes the place of one entry of the same range, unless a neighbour and the new one are
  * to become one. Databases and file systems write the same blocks again and again.
  */
@@ -690,7 +693,7 @@ static bool overwrite(struct pcache_tree *t, const struct gap *g, const struct e
 	struct entry *old = &g->leaf->entry[g->from];
 
 	if (g->to - g->from != 1 || (old->where ^ en->where) & ~ENTRY_FLAGS ||
-	    (g->from > 0 && mergeable(t, old - 1, en)) ||
+	    mergeable(t, old - 1, en) ||
 	    (g->to < g->leaf->nr && mergeable(t, en, old + 1)))
 		return false;
 	count_part(old->where, entry_sectors(en), d);
@@ -699,14 +702,14 @@ static bool overwrite(struct pcache_tree *t, const struct gap *g, const struct e
 	return true;
 }
 
-/* Becomes an entry where nothing is, unless a neighbour and it are to become one. */
+/* The same where nothing is. */
 static bool fill_hole(struct pcache_tree *t, const struct gap *g, const struct entry *en, u32 crc)
 {
 	struct pcache_leaf *leaf = g->leaf;
 	u32 i = g->from;
 
 	if (g->to != i || leaf->nr == leaf_capacity(t) ||
-	    (i > 0 && mergeable(t, &leaf->entry[i - 1], en)) ||
+	    mergeable(t, &leaf->entry[i - 1], en) ||
 	    (i < leaf->nr && mergeable(t, en, &leaf->entry[i])))
 		return false;
 	leaf_move(t, leaf, i + 1, leaf, i, leaf->nr - i);

@@ -77,10 +77,10 @@ static void store_bio(struct pcache *pc, void *dst, struct bio *bio, struct bvec
 	}
 }
 
-/* For a whole page CPUs have something faster than memcpy() often is. */
+/* For a whole page, here one of a bio's, CPUs have something faster than memcpy() often is. */
 static void copy_piece(void *dst, void *src, u32 bytes)
 {
-	if (bytes == PAGE_SIZE && PAGE_ALIGNED(dst) && PAGE_ALIGNED(src))
+	if (bytes == PAGE_SIZE && PAGE_ALIGNED(dst))
 		copy_page(dst, src);
 	else
 		memcpy(dst, src, bytes);
