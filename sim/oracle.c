@@ -637,8 +637,25 @@ const char *oracle_recovered(const void *buf, u64 sector, u32 sectors)
 	return blocks_whole("after a power cut", buf, sector, sectors);
 }
 
+/*
+ * @e was found. But zeroes may be of any write of zeroes: what began before the last of those
+ * that may be it had ended may have been there before.
+ */
+static u64 found_until(const struct sector *s, const struct entry *e)
+{
+	u32 content = content_number(e);
+	u64 end = write_of(e)->end;
+
+	for (u32 k = s->newest; k != NONE; k = o.entry[k].older)
+		if (!o.entry[k].lost && is_of(&o.entry[k], content))
+			end = max(end, write_of(&o.entry[k])->end);
+	return end;
+}
+
 static void settle_one(struct sector *s, struct entry *e)
 {
+	u64 end = found_until(s, e);
+
 	e->kept = min(e->kept, o.now);
 	e->beaten_by = NONE;
 	for (u32 k = s->newest; k != NONE; k = o.entry[k].older) {
@@ -646,7 +663,7 @@ static void settle_one(struct sector *s, struct entry *e)
 
 		if (other == e)
 			continue;
-		other->dead |= !other->lost && write_of(other)->begin >= write_of(e)->end;
+		other->dead |= !other->lost && write_of(other)->begin >= end;
 		other->lost = true;
 	}
 	s->seen = e - o.entry;
