@@ -137,7 +137,7 @@ bool pcache_wb_nothing_but_bad(struct pcache *pc, const struct pcache_round *rd,
 	bool room_is_short = pcache_io_waiting(pc) || pcache_segs_few(pc);
 	u64 durable = rd->durable, others = at->keys - w->own_keys;
 
-	if (rd->written || !rd->unreadable) {
+	if (rd->written || rd->unwritten || !rd->unreadable) {
 		w->lap_end = 0;
 		w->lapped = false;
 		return false;

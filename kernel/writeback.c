@@ -23,7 +23,8 @@
  * still until it has, the rest of its epoch (with "fast": of the log) is written
  * meanwhile, and pauses between tries grow. If nothing at all can be written, the rest is
  * not tried. With "fast", or settled, what failed is logged again at the head as soon as
- * something else could be written, so that dirty_tail moves on; so is dirty data that
+ * something else could be written, so that dirty_tail moves on; or, while a write waits for
+ * room, when that is all that keeps reclaim from what stands behind it. So is dirty data that
  * cannot be read, while there is anything else to write back.
  */
 #include <linux/jiffies.h>
@@ -120,6 +121,19 @@ static int sync_successors(struct pcache *pc)
 	return r;
 }
 
+/*
+ * Writes the batch. Where nothing was, dirty_tail may move on past keys that are clean, or
+ * superseded: when a write waits for room that may be all there is. Not at once again: what
+ * is logged again is all that the next round finds.
+ */
+static bool write_round(struct pcache *pc, struct pcache_round *rd)
+{
+	if (!rd->keys || pcache_wb_write(pc, rd))
+		return true;
+	return !rd->ordered && !rd->no_memory && !rd->written &&
+	       rd->space > rd->unwritten + rd->unreadable && pcache_io_waiting(pc);
+}
+
 /* One round. */
 static enum outcome run_round(struct pcache *pc, struct pcache_round *rd)
 {
@@ -140,7 +154,7 @@ static enum outcome run_round(struct pcache *pc, struct pcache_round *rd)
 		pcache_set_state(pc, PCACHE_FAIL, "a kset behind dirty_tail cannot be read");
 	if (!r)
 		pcache_wb_leave_out(pc, rd);
-	if (r || (rd->keys && !pcache_wb_write(pc, rd)))
+	if (r || !write_round(pc, rd))
 		return ROUND_FAILED;
 	if (rd->held || (rd->unwritten && rd->ordered))
 		return ROUND_HELD;

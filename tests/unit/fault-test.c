@@ -314,6 +314,38 @@ static void test_one_bad_sector(void)
 	one_bad_sector(variants[3], true);
 }
 
+/*
+ * The cache is full of clean data, all of it behind one bad sector, and nothing else is dirty:
+ * with "fast" a write gets room all the same.
+ */
+static void test_room_behind_bad_sector(void)
+{
+	for (u32 v = 1; v < ARRAY_SIZE(variants); v += 2) {
+		struct fixture f;
+
+		fixture_open(&f, SMALL_SEGS, SMALL_SECTORS);
+		attach(&f, variants[v]);
+		port_bdev_fault(f.h.disk, PORT_FAULT_WRITE, 77, 1, PORT_FAULT_ALWAYS,
+				BLK_STS_MEDIUM);
+		write_sectors(&f, 77, 1);
+		flush(&f);
+		AWAIT(status(&f).writeback_errors >= 1);
+		/* The last ones take what room the heads still have. */
+		for (u32 size = 64; size; size /= 2)
+			for (u32 at = 0; at < SMALL_SECTORS; at += size)
+				check_range(&f, at, size);
+		CHECK_EQ(status(&f).dirty_sectors, 1);
+		for (u32 i = 0; i < 20; i++)
+			write_sectors(&f, 100 + 60 * i, 60);
+		CHECK(status(&f).space_waits >= 1);
+		check_all(&f);
+		port_bdev_clear_faults(f.h.disk);
+		check_clean(&f);
+		detach(&f);
+		fixture_close(&f);
+	}
+}
+
 static void note_end(void *data, int error)
 {
 	CHECK_EQ(error, 0);
@@ -2496,6 +2528,7 @@ static const struct test_case cases[] = {
 	{ "flush_errors", test_flush_errors },
 	{ "read_errors", test_read_errors },
 	{ "one_bad_sector", test_one_bad_sector },
+	{ "room_behind_bad_sector", test_room_behind_bad_sector },
 	{ "void_fills", test_void_fills },
 	{ "bad_clean_data", test_bad_clean_data },
 	{ "bad_dirty_data", test_bad_dirty_data },
