@@ -274,7 +274,7 @@ static void do_clean(void)
 static void do_look_up(void)
 {
 	sector_t at = host_below(&rnd, SECTORS), end = at + 1 + host_below(&rnd, SECTORS - at);
-	bool use = host_chance(&rnd, 800), hit, found;
+	bool use = host_chance(&rnd, 80), hit, found;
 	struct pcache_extent e, whole;
 
 	found = pcache_tree_first(&tree, at, &whole) && whole.sector <= at;
