@@ -62,6 +62,8 @@ static_assert(PCACHE_MAX_SEGS <= 1 << 20);
 
 /* As many insertions as need the two spare leaves of pcache_tree_clean(). */
 #define TREE_CLEAN		10
+/* With more insertions pcache_tree_need() may be too few. */
+static_assert(PCACHE_CHUNK_KEYS <= TREE_CLEAN);
 /* Extents that are marked as discarded under one hold of a shard's lock. */
 #define DISCARD_STEP		128
 /* And as clean. */
@@ -435,7 +437,9 @@ void pcache_tree_clear(struct pcache_tree *t)
  * @inserts: extents that it inserts next to each other
  *
  * They, and what the first cut leaves on the right, make at most one more entry
- * than @inserts. A full leaf splits in two that take 11 more each.
+ * than @inserts. A full leaf splits in two that take 11 more each. Leaves that merge meanwhile
+ * may take only 7 more, and the one that gets free is kept only where no spare one is left:
+ * therefore this is no bound for many insertions (31 have been seen to need 4 leaves, not 3).
  */
 u32 pcache_tree_need(u32 inserts)
 {
