@@ -1097,6 +1097,8 @@ struct pcache_wb_bio;
  * @stalled: it makes no headway, so nobody is to wait for that
  * @turn: it waits here while reads of the backing device are under way
  * @pause_ms: the last one after an error; 0: there was none since it worked
+ * @paused_at: ord; where the log ended that the try before the pause under way has seen.
+ *	       U64_MAX: nothing but its time ends that, or there is none (under journal.lock)
  * @stop: no further round
  */
 struct pcache_writeback {
@@ -1139,6 +1141,7 @@ struct pcache_writeback {
 	bool stalled;
 	wait_queue_head_t turn;
 	u32 pause_ms;
+	u64 paused_at;
 	bool flush_wanted;
 	bool lapped;
 	bool stop;
@@ -1151,6 +1154,7 @@ void pcache_writeback_stop(struct pcache *pc);
 void pcache_writeback_wake(struct pcache *pc);
 void pcache_writeback_committed(struct pcache *pc);
 void pcache_writeback_hurry(struct pcache *pc);
+void pcache_writeback_end_pause(struct pcache *pc);
 void pcache_writeback_set_pace(struct pcache *pc);
 void pcache_writeback_take_turn(struct pcache *pc);
 void pcache_writeback_marks_changed(struct pcache *pc);

@@ -496,8 +496,10 @@ static void reclaim_work(struct work_struct *work)
 		cond_resched();
 	}
 	finish_drops(pc, drop);
-	if (reclaim_wanted(pc))
+	if (reclaim_wanted(pc)) {
 		pcache_writeback_hurry(pc);
+		pcache_writeback_end_pause(pc);
+	}
 	if ((pcache_io_waiting(pc) || READ_ONCE(pc->wb.needs_room)) &&
 	    READ_ONCE(pc->state) == PCACHE_RW && !READ_ONCE(pc->reclaim.stop))
 		give_up_waiting(pc);

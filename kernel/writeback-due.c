@@ -174,4 +174,5 @@ void pcache_writeback_committed(struct pcache *pc)
 		pcache_writeback_hurry(pc);
 	else
 		pcache_writeback_wake(pc);
+	pcache_writeback_end_pause(pc);
 }

@@ -37,7 +37,7 @@
 #define LEAF_RESERVE		40
 #define PAUSE_MIN_MS		200
 #define PAUSE_MAX_MS		30000
-/* With "fast" all that comes later can be written, and waits for the pause's end. */
+/* With "fast" all that comes later can be written; if nobody needs room it waits for the end. */
 #define PAUSE_MAX_FAST_MS	1000
 
 static void see_whether_settled(struct pcache *pc)
@@ -200,6 +200,20 @@ static bool same_epoch_goes_on(struct pcache *pc, const struct pcache_round *rd)
 	return false;
 }
 
+/* Where epochs are kept apart what came later cannot be written; short memory stays short. */
+static void begin_pause(struct pcache *pc, const struct pcache_round *rd)
+{
+	struct pcache_writeback *w = &pc->wb;
+
+	spin_lock(&pc->journal.lock);
+	w->paused_at = rd->ordered || rd->no_memory ? U64_MAX : rd->durable;
+	if (!w->stop)
+		queue_delayed_work(pc->wb_wq, &w->work, msecs_to_jiffies(w->pause_ms));
+	spin_unlock(&pc->journal.lock);
+	/* All that could end it may have been so before there was one. */
+	pcache_writeback_end_pause(pc);
+}
+
 /*
  * Whoever gives up has been tried for by now, as far as a round goes, if it was there when
  * this run began; for the others another one is on its way.
@@ -217,8 +231,7 @@ static void pause_after_error(struct pcache *pc, const struct pcache_round *rd)
 	pcache_wb_set_stalled(pc, true);
 	if (rd->tried)
 		pcache_wb_finish_hopeless(pc, rd->durable, w->runs, false);
-	if (!READ_ONCE(w->stop))
-		queue_delayed_work(pc->wb_wq, &w->work, msecs_to_jiffies(w->pause_ms));
+	begin_pause(pc, rd);
 }
 
 static void writing_works(struct pcache *pc)
@@ -274,6 +287,7 @@ static void run_rounds(struct pcache *pc)
 		return;
 	spin_lock(&pc->journal.lock);
 	pc->wb.runs++;
+	pc->wb.paused_at = U64_MAX;
 	spin_unlock(&pc->journal.lock);
 	if (READ_ONCE(pc->worn))
 		settle_worn(pc);
@@ -349,7 +363,7 @@ static void due_work(struct work_struct *work)
  * pcache_writeback_wake() - There is something to write back, or somebody waits.
  * @pc: cache
  *
- * A pause after an error goes on all the same.
+ * A pause after an error goes on all the same; see pcache_writeback_end_pause().
  *
  * Context: any.
  */
@@ -358,6 +372,34 @@ void pcache_writeback_wake(struct pcache *pc)
 	if (!READ_ONCE(pc->wb.stop))
 		queue_delayed_work(pc->wb_wq, &pc->wb.work, 0);
 	pcache_writeback_take_turn(pc);
+}
+
+/**
+ * pcache_writeback_end_pause() - Writes may wait for room that only write-back can make.
+ * @pc: cache
+ *
+ * What was committed since the last try need not wait until the backing device may have come
+ * to take what it did not. What failed is tried again with it, but no more often than the
+ * log grows; where nothing can be written that ends when the cache is full.
+ *
+ * All three conditions have to hold, so whoever makes one true calls this afterwards: reclaim
+ * for a write that waits, and when it has come to dirty_tail; a commit; the pause itself.
+ *
+ * Context: process context, no locks.
+ */
+void pcache_writeback_end_pause(struct pcache *pc)
+{
+	struct pcache_journal *j = &pc->journal;
+	struct pcache_writeback *w = &pc->wb;
+
+	if (!pcache_io_waiting(pc))
+		return;
+	spin_lock(&j->lock);
+	if (!w->stop && j->durable.ord > w->paused_at && j->key_tail.ord == j->dirty_tail.ord) {
+		w->paused_at = U64_MAX;
+		mod_delayed_work(pc->wb_wq, &w->work, 0);
+	}
+	spin_unlock(&j->lock);
 }
 
 /**
@@ -434,6 +476,7 @@ int pcache_writeback_init(struct pcache *pc)
 
 	w->stop = true;
 	w->settle_at = U64_MAX;
+	w->paused_at = U64_MAX;
 	INIT_LIST_HEAD(&w->waiters);
 	INIT_DELAYED_WORK(&w->work, writeback_work);
 	INIT_DELAYED_WORK(&w->due, due_work);
